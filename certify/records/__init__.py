@@ -1,0 +1,47 @@
+"""The words of certify as frozen data types, and the files they live in. Everyone may import it; it imports nobody."""
+
+from certify.records.certificates import SCHEMA, Certificate, Check, Verdict
+from certify.records.errors import CertifyError, Refused, Unmet, Usage
+from certify.records.journal import Journal
+from certify.records.ladder import Bound, Edge, Ladder
+from certify.records.networks import Claim, Evidence, Pair, Target
+from certify.records.outcomes import STATEMENTS, Guarantee, Outcomes, decision
+from certify.records.plans import Edit, Plan, check_pattern, parse_pattern
+from certify.records.recipe import Recipe
+from certify.records.run import Run
+from certify.records.spectrum import Spectrum, load_spectra, save_spectra
+from certify.records.splits import PURPOSES, Splits
+
+__all__ = [
+    "PURPOSES",
+    "SCHEMA",
+    "STATEMENTS",
+    "Bound",
+    "Certificate",
+    "CertifyError",
+    "Check",
+    "Claim",
+    "Edge",
+    "Edit",
+    "Evidence",
+    "Guarantee",
+    "Journal",
+    "Ladder",
+    "Outcomes",
+    "Pair",
+    "Plan",
+    "Recipe",
+    "Refused",
+    "Run",
+    "Spectrum",
+    "Splits",
+    "Target",
+    "Unmet",
+    "Usage",
+    "Verdict",
+    "check_pattern",
+    "decision",
+    "load_spectra",
+    "parse_pattern",
+    "save_spectra",
+]

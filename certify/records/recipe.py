@@ -1,0 +1,307 @@
+"""Recipe: everything that determines a run, as frozen dataclasses read from TOML."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from certify.records.errors import Refused, Usage
+from certify.records.hashing import sha256_json
+from certify.records.outcomes import STATEMENTS
+from certify.records.plans import parse_pattern
+
+
+def _between(value: float, low: float, high: float, what: str, *, open_low: bool = False, open_high: bool = False) -> None:
+    inside = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
+    if not inside:
+        brackets = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        raise Usage(f"recipe: {what} = {value} is not in {brackets}")
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """A timm model. Without `checkpoint` it is trained by the `training` table."""
+
+    name: str
+    checkpoint: str = ""
+    num_classes: int = 0
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """`source` = "digits" (embedded) or "folder" (`dir`, read as timm's create_dataset reads it).
+
+    labels : "given", or "none" for images without trusted labels.
+    """
+
+    source: str = "folder"
+    dir: str = ""
+    split: str = ""
+    labels: str = "given"
+
+    def __post_init__(self) -> None:
+        if self.source not in ("digits", "folder"):
+            raise Usage(f"recipe: data.source = {self.source!r} is not digits or folder")
+        if self.labels not in ("given", "none"):
+            raise Usage(f"recipe: data.labels = {self.labels!r} is not given or none")
+        if self.source == "folder" and not self.dir:
+            raise Usage("recipe: data.dir is missing; name the image folder")
+
+
+@dataclass(frozen=True)
+class SplitRecipe:
+    """Samples of each purpose: counts (>= 1, whole) or shares (< 1) of the data set."""
+
+    seed: int = 0
+    train: float = 0.5
+    calibration: float = 0.1
+    tuning: float = 0.1
+    certification: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("train", "calibration", "tuning", "certification"):
+            value = getattr(self, name)
+            if value < 0 or (value >= 1 and value != int(value)):
+                raise Usage(f"recipe: splits.{name} = {value} is neither a share in [0, 1) nor a whole count")
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Training from scratch, for jobs that bring no checkpoint. AdamW, one-cycle with warm-up, label smoothing."""
+
+    epochs: int = 120
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.15
+    label_smoothing: float = 0.05
+    clip_norm: float = 1.0
+    augment: bool = True
+    accuracy: float = 0.0
+
+    def __post_init__(self) -> None:
+        _between(self.epochs, 1, 1e6, "training.epochs")
+        _between(self.batch_size, 1, 1e6, "training.batch_size")
+        _between(self.learning_rate, 0, 10, "training.learning_rate", open_low=True)
+        _between(self.label_smoothing, 0, 1, "training.label_smoothing", open_high=True)
+        _between(self.accuracy, 0, 1, "training.accuracy")
+
+
+@dataclass(frozen=True)
+class PlanRecipe:
+    """One plan: a method with a sparsity or a pattern. `include` and `exclude` are globs over target names."""
+
+    name: str
+    method: str = "magnitude"
+    sparsity: float | None = None
+    pattern: str | None = None
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "include", tuple(self.include))
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+        if not self.name or any(not (c.isalnum() or c in "-_.") for c in self.name) or self.name.startswith("."):
+            raise Usage(f"recipe: plan name {self.name!r} may hold letters, digits, '-', '_' and '.' only")
+        if (self.sparsity is None) == (self.pattern is None):
+            raise Usage(f"recipe: plan {self.name} needs a sparsity or a pattern, and only one of them")
+        if self.sparsity is not None:
+            _between(self.sparsity, 0, 1, f"plan {self.name}: sparsity", open_high=True)
+        if self.pattern is not None:
+            parse_pattern(self.pattern)
+
+
+@dataclass(frozen=True)
+class BoundsRecipe:
+    """`samples` calibration samples get a ladder (0 = all of them); `layers` adds the layer-by-layer part.
+
+    tolerance : wanted error of a `resolved` path variation, relative to its size.
+    max_order : highest Chebyshev order tried (a power of two).
+    l1, l2    : the elastic-net weights the objective account is written for.
+    """
+
+    samples: int = 0
+    layers: bool = True
+    tolerance: float = 1e-3
+    max_order: int = 64
+    l1: float = 0.0
+    l2: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _between(self.tolerance, 0, 1, "bounds.tolerance", open_low=True, open_high=True)
+        if self.max_order < 8 or self.max_order & (self.max_order - 1):
+            raise Usage(f"recipe: bounds.max_order = {self.max_order} is not a power of two of at least 8")
+        _between(self.samples, 0, 1e9, "bounds.samples")
+        _between(self.l1, 0, 1e9, "bounds.l1")
+        _between(self.l2, 0, 1e9, "bounds.l2")
+
+
+@dataclass(frozen=True)
+class RecoveryRecipe:
+    """Frozen-mask fine-tuning with distillation from the reference network. `epochs = 0` ships the masked network."""
+
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    label_smoothing: float = 0.05
+    clip_norm: float = 1.0
+    augment: bool = True
+    distillation: float = 0.5
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        _between(self.epochs, 0, 1e6, "recovery.epochs")
+        _between(self.batch_size, 1, 1e6, "recovery.batch_size")
+        _between(self.learning_rate, 0, 10, "recovery.learning_rate", open_low=True)
+        _between(self.distillation, 0, 1, "recovery.distillation")
+        _between(self.temperature, 0, 100, "recovery.temperature", open_low=True)
+
+
+@dataclass(frozen=True)
+class GuaranteeRecipe:
+    """All statements of the job share one `delta`. `share` of it is spent by this look at the certification split."""
+
+    delta: float = 0.05
+    share: float = 1.0
+    statements: tuple[str, ...] = STATEMENTS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statements", tuple(self.statements))
+        _between(self.delta, 0, 1, "guarantees.delta", open_low=True, open_high=True)
+        _between(self.share, 0, 1, "guarantees.share", open_low=True)
+        for name in self.statements:
+            if name not in STATEMENTS:
+                raise Usage(f"recipe: guarantees.statements: {name!r} is not one of {', '.join(STATEMENTS)}")
+        if not self.statements:
+            raise Usage("recipe: guarantees.statements is empty; name at least one")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One job: plans to make and certify, or a `shipped` checkpoint to compare with the reference as it is.
+
+    `seed` fixes initialisation, batches and augmentation; `splits.seed` fixes the splits.
+    """
+
+    model: ModelRecipe
+    data: DataRecipe
+    plan: tuple[PlanRecipe, ...] = ()
+    shipped: str = ""
+    seed: int = 0
+    threads: int = 2
+    splits: SplitRecipe = field(default_factory=SplitRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    bounds: BoundsRecipe = field(default_factory=BoundsRecipe)
+    recovery: RecoveryRecipe = field(default_factory=RecoveryRecipe)
+    guarantees: GuaranteeRecipe = field(default_factory=GuaranteeRecipe)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plan", tuple(self.plan))
+        if bool(self.plan) == bool(self.shipped):
+            raise Usage("recipe: give [[plan]] tables to prune by, or a shipped checkpoint to compare with, and not both")
+        names = [plan.name for plan in self.plan]
+        if len(set(names)) != len(names):
+            raise Usage("recipe: two plans have the same name")
+        _between(self.threads, 1, 1024, "threads")
+        if self.data.labels == "none":
+            if not self.model.checkpoint:
+                raise Usage("recipe: data.labels = none needs model.checkpoint; nothing can be trained without labels")
+            if "accuracy_drop" in self.guarantees.statements:
+                raise Usage("recipe: accuracy_drop needs labels; with data.labels = none ask for disagreement only")
+
+    @property
+    def digest(self) -> str:
+        return sha256_json(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        return json.loads(json.dumps(asdict(self)))
+
+    def to_toml(self) -> str:
+        """The recipe with every default written out."""
+        tables = self.to_json()
+        lines = [f"{key} = {_toml(value)}" for key, value in tables.items() if not isinstance(value, dict | list)]
+        for key, value in tables.items():
+            for table, header in [(value, f"[{key}]")] if isinstance(value, dict) else []:
+                lines += ["", header, *_toml_lines(table)]
+        for plan in tables["plan"]:
+            lines += ["", "[[plan]]", *_toml_lines(plan)]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_toml(cls, text: str, source: str) -> Recipe:
+        """Parse TOML; unknown keys, wrong types and values out of range are named."""
+        try:
+            value = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise Usage(f"{source}: not TOML ({error})") from None
+        return _from_table(cls, value, source, "")
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise Refused(f"{path}: recipe cannot be read ({error.strerror or error})") from None
+        except UnicodeDecodeError:
+            raise Usage(f"{path}: not a text file; a recipe is TOML in UTF-8") from None
+        return cls.from_toml(text, str(path))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return json.dumps(value)
+
+
+def _toml_lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
+
+
+def _from_table(cls: type, table: Any, source: str, path: str) -> Any:
+    if not isinstance(table, dict):
+        raise Usage(f"{source}: {path or 'the recipe'} must be a table")
+    known = {entry.name: entry for entry in fields(cls)}
+    hints = typing.get_type_hints(cls)
+    for key in table:
+        if key not in known:
+            raise Usage(f"{source}: unknown key {path}{key}; known here: {', '.join(known)}")
+    values: dict[str, Any] = {}
+    for name, entry in known.items():
+        if name in table:
+            values[name] = _convert(hints[name], table[name], source, f"{path}{name}")
+        elif entry.default is MISSING and entry.default_factory is MISSING:
+            raise Usage(f"{source}: {path}{name} is missing")
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, source: str, path: str) -> Any:
+    """`value` as the type `hint` of a recipe field; a wrong type is named."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _from_table(hint, value, source, f"{path}.")
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise Usage(f"{source}: {path} must be a list")
+        return tuple(_convert(arguments[0], entry, source, path) for entry in value)
+    if origin in (typing.Union, types.UnionType):
+        return _convert(next(kind for kind in arguments if kind is not type(None)), value, source, path)
+    if origin is not None:
+        if not isinstance(value, dict):
+            raise Usage(f"{source}: {path} must be a table")
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise Usage(f"{source}: {path} = {value!r} must be of type {hint.__name__}")
+    return value
