@@ -1,0 +1,24 @@
+"""How many certification samples a wanted guarantee needs."""
+
+from __future__ import annotations
+
+from certify.records import Usage
+from certify.theory.binomial import samples_needed, samples_needed_drop
+
+
+def samples_for(statement: str, limit: float, *, rate: float = 0.0, gains: float = 0.0, delta: float) -> int:
+    """Smallest certification split whose limit is at most `limit` when the expected rates are observed.
+
+    statement : "disagreement" (expected `rate`) or "accuracy_drop" (expected shares `rate` newly wrong, `gains` newly right).
+    delta     : error probability of this one statement.
+    Claim B1-clopper-pearson, B2-paired-drop.
+    """
+    if not 0 < limit < 1:
+        raise Usage(f"limit {limit} is not in (0, 1); a share is wanted")
+    if not 0 < delta < 1:
+        raise Usage(f"delta {delta} is not in (0, 1)")
+    if statement == "disagreement":
+        return samples_needed(limit, delta, rate)
+    if statement == "accuracy_drop":
+        return samples_needed_drop(limit, delta, rate, gains)
+    raise Usage(f"statement {statement!r} is not disagreement or accuracy_drop")
