@@ -1,0 +1,7 @@
+"""How far the logits of a pair can differ: one file per road, and the ladder they are hung on."""
+
+from certify.bounds.ladder import ladder
+from certify.bounds.measured import measure
+from certify.bounds.resolved import ResolvedPath, resolve
+
+__all__ = ["ResolvedPath", "ladder", "measure", "resolve"]

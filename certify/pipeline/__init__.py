@@ -1,0 +1,34 @@
+"""The stages of a run, in order, each resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from certify.pipeline.job import Job, Progress
+from certify.records import Recipe, Run
+
+STAGES = (
+    "splits",
+    "reference",
+    "targets",
+    "evidence",
+    "spectra",
+    "plans",
+    "bounds",
+    "recovery",
+    "guarantees",
+    "certificates",
+    "report",
+)
+
+
+def run(recipe: Recipe, folder: Path, *, until: str = "report", progress: Progress | None = None) -> Run:
+    """Do every stage of the job up to `until`; what is done already is not done again.
+
+    Byte for byte the same files come out of one go and of any number of interrupted ones, except journal.jsonl.
+    """
+    job = Job(Run.create(folder, recipe), recipe, progress or (lambda label, share: None))
+    job.check_environment()
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        getattr(job, stage)()
+    return job.run

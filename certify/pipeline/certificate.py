@@ -1,0 +1,77 @@
+"""Putting a certificate together from the files of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import certify
+from certify.records import Certificate, Guarantee, Ladder, Plan
+from certify.records.files import read_json
+from certify.records.hashing import sha256_file
+
+if TYPE_CHECKING:
+    from certify.pipeline.job import Job
+
+GIVEN = "given"
+
+
+def certified_files(name: str) -> list[str]:
+    """The files of a run, relative to its folder, whose hashes the certificate of one plan states."""
+    shared = ["recipe.toml", "env.json", "splits.json", "reference.json", "reference.safetensors", "targets.json"]
+    shared += ["evidence.safetensors", "spectra.parquet"]
+    own = ["model.safetensors", "ladder.parquet", "outcomes.parquet", "guarantee.json"]
+    own += [] if name == GIVEN else ["plan.json", "plan.safetensors", "masked.ladder.parquet"]
+    return shared + [f"plans/{name}/{file}" for file in own]
+
+
+def certificate(job: Job, name: str) -> Certificate:
+    """What the run folder of `job` says of one plan, ready to be signed off."""
+    run, recipe, split = job.run, job.recipe, job.split
+    folder = run.plan(name)
+    spoken = read_json(folder / "guarantee.json")
+    ladders = {
+        file.removesuffix(".parquet"): Ladder.load(folder / file).summary()
+        for file in ("masked.ladder.parquet", "ladder.parquet")
+        if (folder / file).exists()
+    }
+    guarantees = tuple(Guarantee.from_json(entry) for entry in spoken["guarantees"])
+    plan = Plan.load(folder) if name != GIVEN else None
+    settings = recipe.guarantees
+    share = settings.delta * settings.share / (len(job.names) * len(settings.statements))
+    claims = {claim for entry in ladders.values() for claim in entry["claims"]} | {entry.claim for entry in guarantees}
+    return Certificate(
+        pair=job.pair(name),
+        files={file: sha256_file(run.path(*file.split("/"))) for file in certified_files(name)},
+        guarantees=guarantees,
+        claims=tuple(sorted(claims)),
+        about={
+            "certify": certify.__version__,
+            "recipe": recipe.digest,
+            "name": name,
+            "environment": read_json(run.path("env.json")),
+            "seeds": {"job": recipe.seed, "splits": recipe.splits.seed},
+            "plan": None
+            if plan is None
+            else {
+                "method": plan.method,
+                "sparsity": plan.sparsity,
+                "pattern": plan.pattern,
+                "removed": plan.removed,
+                "total": plan.total,
+            },
+            "splits": {
+                purpose: {"digest": split.digest(purpose), "samples": len(split.samples[purpose])} for purpose in split.samples
+            },
+            "groups": split.groups,
+            "family": {
+                "delta": settings.delta,
+                "statements": [
+                    {"plan": each, "statement": statement, "share": share}
+                    for each in job.names
+                    for statement in settings.statements
+                ],
+            },
+            "looks": spoken["looks"],
+            "ladders": ladders,
+        },
+    )

@@ -1,0 +1,400 @@
+"""The stages of a run. Each reads and writes the run folder, so a killed job goes on where it stopped."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import certify
+from certify.bounds import ladder, measure
+from certify.data.register import look, register_path
+from certify.data.sources import Samples, check_classes, load_samples
+from certify.data.splitting import split
+from certify.networks.evidence import collect
+from certify.networks.loading import (
+    State,
+    build,
+    digest,
+    load_state,
+    preprocessing,
+    read_checkpoint,
+    save_state,
+    state_of,
+)
+from certify.networks.masking import masked_state, masks
+from certify.networks.targets import describe
+from certify.pipeline.certificate import GIVEN, certificate, certified_files
+from certify.pipeline.environment import environment, from_cache, to_cache
+from certify.pruning import prune
+from certify.records import (
+    Evidence,
+    Outcomes,
+    Pair,
+    Plan,
+    Recipe,
+    Refused,
+    Run,
+    Splits,
+    Target,
+    save_spectra,
+)
+from certify.records.files import read_json, write_json
+from certify.records.hashing import sha256_file, sha256_json
+from certify.report import write_report
+from certify.risk import guarantee
+from certify.spectra import fit_spectra
+from certify.training.loop import accuracy, fit
+from certify.verifier import verify
+
+Progress = Callable[[str, float], None]
+
+
+class Job:
+    """One recipe in one folder. Networks and images are loaded when a stage first needs them."""
+
+    def __init__(self, run: Run, recipe: Recipe, progress: Progress) -> None:
+        self.run, self.recipe, self.progress = run, recipe, progress
+        self.names = [plan.name for plan in recipe.plan] or [GIVEN]
+        torch.set_num_threads(recipe.threads)
+        torch.use_deterministic_algorithms(True)
+
+    # What stages share, read from the folder.
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return build(self.recipe.model)
+
+    @cached_property
+    def samples(self) -> Samples:
+        samples = load_samples(self.recipe.data, preprocessing(self.network, self.recipe.model))
+        check_classes(samples, self._classes())
+        return samples
+
+    @cached_property
+    def split(self) -> Splits:
+        return Splits.from_json(read_json(self.run.path("splits.json")))
+
+    @cached_property
+    def reference_state(self) -> State:
+        return read_checkpoint(self.run.path("reference.safetensors"))
+
+    @cached_property
+    def target_list(self) -> tuple[Target, ...]:
+        return tuple(Target.from_json(entry) for entry in read_json(self.run.path("targets.json")))
+
+    def model(self, state: State) -> nn.Module:
+        return load_state(copy.deepcopy(self.network), state, str(self.run.folder)).eval()
+
+    def shipped_state(self, name: str) -> State:
+        return read_checkpoint(self.run.plan(name, "model.safetensors"))
+
+    def pair(self, name: str) -> Pair:
+        kind = "given" if name == GIVEN else "recovered" if self.recipe.recovery.epochs else "masked"
+        return Pair(digest(self.reference_state), digest(self.shipped_state(name)), self.recipe.model.name, kind)
+
+    def _classes(self) -> int:
+        head = getattr(self.network, "num_classes", 0)
+        return int(head) if head else self.recipe.model.num_classes
+
+    def _stage(self, name: str, reads: list[Path], writes: list[Path], work: Callable[[], None]) -> None:
+        inputs = {
+            "recipe": self.recipe.digest,
+            "certify": certify.__version__,
+            "reads": {str(path.relative_to(self.run.folder)): sha256_file(path) for path in reads},
+        }
+        self.progress(name, 0.0)
+        self.run.stage(name, inputs, writes, work)
+        self.progress(name, 1.0)
+
+    # The stages.
+
+    def check_environment(self) -> None:
+        path = self.run.path("env.json")
+        found = environment(self.recipe.threads)
+        if not path.exists():
+            write_json(path, found)
+        elif (before := read_json(path)) != found:
+            key = next(key for key in sorted({*before, *found}) if before.get(key) != found.get(key))
+            raise Refused(
+                f"{self.run.folder}: begun with {key} = {before.get(key)}, now {found.get(key)}; "
+                "results would not be the same bytes. Choose another --out"
+            )
+
+    def splits(self) -> None:
+        def work() -> None:
+            write_json(self.run.path("splits.json"), split(self.samples, self.recipe.splits).to_json())
+
+        self._stage("splits", [], [self.run.path("splits.json")], work)
+
+    def reference(self) -> None:
+        outputs = [self.run.path("reference.safetensors"), self.run.path("reference.json")]
+
+        def work() -> None:
+            checkpoint = self.recipe.model.checkpoint
+            if checkpoint:
+                state = state_of(load_state(copy.deepcopy(self.network), read_checkpoint(Path(checkpoint)), checkpoint))
+            else:
+                state = self._trained()
+            found = self._tuning_accuracy(state)
+            wanted = 0.0 if checkpoint else self.recipe.training.accuracy
+            if wanted and not (found is not None and found >= wanted):
+                raise Refused(
+                    f"reference: accuracy {found:.4f} on the tuning split, the recipe wants {wanted}; change [training]"
+                )
+            save_state(outputs[0], state)
+            write_json(
+                outputs[1],
+                {
+                    "architecture": self.recipe.model.name,
+                    "digest": digest(state),
+                    "parameters": sum(tensor.numel() for tensor in state.values()),
+                    "preprocessing": self.samples.preprocessing,
+                    "tuning_accuracy": found,
+                    "origin": "checkpoint" if checkpoint else "trained",
+                },
+            )
+
+        self._stage("reference", [self.run.path("splits.json")], outputs, work)
+
+    def _tuning_accuracy(self, state: State) -> float | None:
+        if self.samples.labels is None or not self.split.indices["tuning"]:
+            return None
+        return accuracy(self.model(state), self.samples, self.split.indices["tuning"])
+
+    def _trained(self) -> State:
+        """The trained reference, from the cache when the same training was done before on this machine."""
+        recipe = self.recipe
+        key = sha256_json(
+            {
+                "model": recipe.to_json()["model"],
+                "training": recipe.to_json()["training"],
+                "seed": recipe.seed,
+                "train": self.split.digest("train"),
+                "environment": read_json(self.run.path("env.json")),
+            }
+        )
+        cached = from_cache(key)
+        if cached is not None:
+            return cached
+        torch.manual_seed(recipe.seed)
+        model = build(recipe.model)
+        state_file = self.run.path("training.state.safetensors")
+        fit(
+            model,
+            self.samples,
+            self.split.indices["train"],
+            recipe.training,
+            seed=recipe.seed,
+            state=state_file,
+            progress=self._epochs("training"),
+        )
+        state = state_of(model)
+        to_cache(key, state)
+        state_file.unlink(missing_ok=True)
+        return state
+
+    def _epochs(self, label: str) -> Callable[[int, int, float], None]:
+        return lambda epoch, epochs, loss: self.progress(f"{label} (epoch {epoch}/{epochs}, loss {loss:.3f})", epoch / epochs)
+
+    def targets(self) -> None:
+        def work() -> None:
+            globs = {"include": ("*",), "exclude": ()}
+            found = describe(self.network, **globs)
+            write_json(self.run.path("targets.json"), [target.to_json() for target in found])
+
+        self._stage("targets", [self.run.path("reference.safetensors")], [self.run.path("targets.json")], work)
+
+    def evidence(self) -> None:
+        path = self.run.path("evidence.safetensors")
+
+        def work() -> None:
+            model = self.model(self.reference_state)
+            indices = self.split.indices["calibration"]
+            batches = (self.samples.images(indices[i : i + 128]) for i in range(0, len(indices), 128))
+            found = collect(model, self.target_list, batches, split=self.split.digest("calibration"))
+            found.save(path)
+
+        self._stage("evidence", [self.run.path("reference.safetensors"), self.run.path("targets.json")], [path], work)
+
+    def spectra(self) -> None:
+        path = self.run.path("spectra.parquet")
+
+        def work() -> None:
+            save_spectra(path, fit_spectra(Evidence.load(self.run.path("evidence.safetensors")).weights))
+
+        self._stage("spectra", [self.run.path("evidence.safetensors")], [path], work)
+
+    def plans(self) -> None:
+        for wanted in self.recipe.plan:
+            folder = self.run.plan(wanted.name)
+
+            def work(wanted: Any = wanted, folder: Path = folder) -> None:
+                targets = describe(self.network, include=wanted.include, exclude=wanted.exclude)
+                evidence = Evidence.load(self.run.path("evidence.safetensors"))
+                plan = prune(
+                    targets, evidence, name=wanted.name, method=wanted.method, sparsity=wanted.sparsity, pattern=wanted.pattern
+                )
+                plan.save(folder)
+
+            reads = [self.run.path("evidence.safetensors"), self.run.path("targets.json")]
+            self._stage(f"plan {wanted.name}", reads, [folder / "plan.safetensors", folder / "plan.json"], work)
+
+    def bounds(self) -> None:
+        """The ladder of each masked pair on the calibration split."""
+        for wanted in self.recipe.plan:
+            folder = self.run.plan(wanted.name)
+
+            def work(folder: Path = folder) -> None:
+                plan = Plan.load(folder)
+                shipped = masked_state(self.reference_state, plan)
+                self._ladder(shipped, "masked", plan, folder / "masked.ladder.parquet")
+
+            reads = [self.run.path("reference.safetensors"), folder / "plan.safetensors"]
+            self._stage(f"ladder of {wanted.name}, masked", reads, [folder / "masked.ladder.parquet"], work)
+
+    def recovery(self) -> None:
+        """The shipped network of each plan, and its own ladder."""
+        for name in self.names:
+            folder = self.run.plan(name)
+
+            def ship(name: str = name, folder: Path = folder) -> None:
+                save_state(folder / "model.safetensors", self._shipped(name))
+
+            reads = [self.run.path("reference.safetensors")]
+            reads += [folder / "plan.safetensors"] if name != GIVEN else []
+            self._stage(f"recovery of {name}", reads, [folder / "model.safetensors"], ship)
+
+            def bound(name: str = name, folder: Path = folder) -> None:
+                self._ladder(self.shipped_state(name), self.pair(name).kind, None, folder / "ladder.parquet")
+
+            reads = [self.run.path("reference.safetensors"), folder / "model.safetensors"]
+            self._stage(f"ladder of {name}, shipped", reads, [folder / "ladder.parquet"], bound)
+
+    def _shipped(self, name: str) -> State:
+        if name == GIVEN:
+            path = Path(self.recipe.shipped)
+            return state_of(load_state(copy.deepcopy(self.network), read_checkpoint(path), str(path)))
+        plan = Plan.load(self.run.plan(name))
+        masked = masked_state(self.reference_state, plan)
+        if not self.recipe.recovery.epochs:
+            return masked
+        model = self.model(masked)
+        state_file = self.run.plan(name, "recovery.state.safetensors")
+        fit(
+            model,
+            self.samples,
+            self.split.indices["train"],
+            self.recipe.recovery,
+            seed=self.recipe.seed,
+            state=state_file,
+            teacher=self.model(self.reference_state),
+            masks=masks(plan, masked),
+            progress=self._epochs(f"recovery of {name}"),
+        )
+        state_file.unlink(missing_ok=True)
+        return state_of(model)
+
+    def _ladder(self, shipped: State, kind: str, plan: Plan | None, path: Path) -> None:
+        indices = self.split.indices["calibration"]
+        count = self.recipe.bounds.samples or len(indices)
+        pair = Pair(digest(self.reference_state), digest(shipped), self.recipe.model.name, kind)
+        found = ladder(
+            self.network,
+            self.reference_state,
+            shipped,
+            self.samples.images(indices[:count]),
+            None if self.samples.labels is None else self.samples.labels[list(indices[:count])],
+            pair=pair,
+            split=self.split.digest("calibration"),
+            samples=self.split.samples["calibration"][:count],
+            settings=self.recipe.bounds,
+            plan=plan,
+            targets=self.target_list,
+            progress=lambda label, share: self.progress(f"ladder of {path.parent.name}, {kind}: {label}", share),
+        )
+        broken = found.violations()
+        if broken:
+            raise Refused(f"ladder of {path.parent.name}, {kind}: {broken[0]}; this contradicts a theorem or its implementation")
+        found.save(path)
+
+    def guarantees(self) -> None:
+        """One look at the certification split for all pairs of the job; then the statements, sharing one delta."""
+        settings = self.recipe.guarantees
+        family = [[self.pair(name).to_json(), statement] for name in self.names for statement in settings.statements]
+        identity = sha256_json({"family": family, "delta": settings.delta})
+        register = register_path(self.recipe.data, self.run.folder)
+        looks = look(register, self.split.digest("certification"), identity, settings.delta, settings.share)
+        for name in self.names:
+            folder = self.run.plan(name)
+
+            def watch(name: str = name, folder: Path = folder) -> None:
+                self._outcomes(name).save(folder / "outcomes.parquet")
+
+            reads = [self.run.path("reference.safetensors"), folder / "model.safetensors", self.run.path("splits.json")]
+            self._stage(f"outcomes of {name}", reads, [folder / "outcomes.parquet"], watch)
+
+            def state(folder: Path = folder) -> None:
+                found = guarantee(
+                    Outcomes.load(folder / "outcomes.parquet"),
+                    statements=settings.statements,
+                    delta=settings.delta,
+                    family=len(family),
+                    groups=self.split.groups,
+                    looks=looks,
+                    spent=settings.share,
+                )
+                write_json(
+                    folder / "guarantee.json",
+                    {
+                        "guarantees": [entry.to_json() for entry in found],
+                        "looks": looks,
+                        "split": self.split.digest("certification"),
+                    },
+                )
+
+            self._stage(f"guarantees of {name}", [folder / "outcomes.parquet"], [folder / "guarantee.json"], state)
+
+    def _outcomes(self, name: str) -> Outcomes:
+        indices = self.split.indices["certification"]
+        networks = (self.model(self.reference_state), self.model(self.shipped_state(name)))
+        logits = measure(networks, self.samples.images, indices)
+        return Outcomes(
+            pair=self.pair(name),
+            split=self.split.digest("certification"),
+            samples=self.split.samples["certification"],
+            labels=None if self.samples.labels is None else self.samples.labels[list(indices)],
+            reference=logits[0],
+            shipped=logits[1],
+            arithmetic={"numbers": "float32", "device": "cpu", "threads": self.recipe.threads},
+        )
+
+    def certificates(self) -> None:
+        for name in self.names:
+            folder = self.run.plan(name)
+            path = folder / "certificate.json"
+            reads = [self.run.path(*file.split("/")) for file in certified_files(name)]
+
+            def work(name: str = name, path: Path = path) -> None:
+                certificate(self, name).save(path)
+
+            def check(folder: Path = folder, path: Path = path) -> None:
+                found = [verify(path, level=level, data_dir=self._data_dir()).to_json() for level in ("files", "replay")]
+                write_json(folder / "verdicts.json", found)
+
+            self._stage(f"certificate of {name}", reads, [path], work)
+            self._stage(f"verification of {name}", [path], [folder / "verdicts.json"], check)
+
+    def _data_dir(self) -> Path | None:
+        return Path(self.recipe.data.dir) if self.recipe.data.dir else None
+
+    def report(self) -> None:
+        path = self.run.path("report.html")
+        reads = [self.run.path("splits.json"), self.run.path("spectra.parquet")]
+        reads += [self.run.plan(name, file) for name in self.names for file in ("certificate.json", "verdicts.json")]
+        self._stage("report", reads, [path], lambda: write_report(self.run) and None)
