@@ -1,0 +1,5 @@
+"""`python -m certify.cli` is the `certify` command."""
+
+from certify.cli.app import main
+
+main()

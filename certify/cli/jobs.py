@@ -1,0 +1,213 @@
+"""Verbs that work on a run folder: each goes as far as its name says, and continues where the folder stopped."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from certify.cli.show import as_json, out, progress_bar, table
+from certify.records import Outcomes, Plan, Recipe, Refused, Run, Usage, load_spectra
+from certify.records.files import read_json
+from certify.records.recipe import DataRecipe, GuaranteeRecipe, ModelRecipe, SplitRecipe
+
+RunFolder = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def run(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A TOML recipe; without one, the embedded digits job.", metavar="[RECIPE.toml]")
+    ] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder.")] = None,
+    json: Json = False,
+) -> None:
+    """The whole way: split, train or load, prune, bound, recover, guarantee, issue, verify, report."""
+    if out_folder is None:
+        raise Usage("certify run needs --out DIR, the folder the run is kept in")
+    if recipe is None:
+        text = files("certify.cli").joinpath("digits.toml").read_text(encoding="utf-8")
+        wanted = Recipe.from_toml(text, "the embedded digits recipe")
+    else:
+        wanted = Recipe.load(recipe)
+    _go(wanted, out_folder, "report", json)
+
+
+def spectra(folder: RunFolder, json: Json = False) -> None:
+    """The layer table: singular values against the fitted Marchenko–Pastur bulk."""
+    _go_on(folder, "spectra", json)
+
+
+def prune(folder: RunFolder, json: Json = False) -> None:
+    """Make the plans of the recipe."""
+    _go_on(folder, "plans", json)
+
+
+def bound(folder: RunFolder, json: Json = False) -> None:
+    """The ladder of each masked pair on the calibration split."""
+    _go_on(folder, "bounds", json)
+
+
+def recover(folder: RunFolder, json: Json = False) -> None:
+    """Fine-tune each plan with its mask frozen; the recovered network is a new pair with a ladder of its own."""
+    _go_on(folder, "recovery", json)
+
+
+def guarantee(folder: RunFolder, json: Json = False) -> None:
+    """One look at the certification split and the statements it allows."""
+    _go_on(folder, "guarantees", json)
+
+
+def issue(folder: RunFolder, json: Json = False) -> None:
+    """Write and verify the certificates."""
+    _go_on(folder, "certificates", json)
+
+
+def compare(
+    reference: Annotated[Path, typer.Argument(help="Checkpoint of the reference network.", metavar="REF")],
+    shipped: Annotated[Path, typer.Argument(help="Checkpoint of the shipped network.", metavar="SHIPPED")],
+    model: Annotated[str, typer.Option("-m", "--model", help="timm model name.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="The run folder.")],
+    data_dir: Annotated[str, typer.Option("--data-dir", help="Image folder; 'digits' for the embedded digits.")],
+    split: Annotated[str, typer.Option("--split", help="Split name as timm's create_dataset reads it.")] = "",
+    labels: Annotated[str, typer.Option("--labels", help="given, or none for unlabelled images.")] = "given",
+    num_classes: Annotated[int, typer.Option("--num-classes", help="0 keeps the model's own.")] = 0,
+    model_kwargs: Annotated[list[str] | None, typer.Option("--model-kwargs", help="key=value, repeatable.")] = None,
+    calibration: Annotated[float, typer.Option("--calibration", help="Share or count of samples for the ladder.")] = 0.2,
+    delta: Annotated[float, typer.Option("--delta", help="Error probability all statements share.")] = 0.05,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the splits.")] = 0,
+    threads: Annotated[int, typer.Option("-j", "--workers", help="Threads.")] = 2,
+    json: Json = False,
+) -> None:
+    """Bounds and guarantees for an existing pair of checkpoints; no plan needed."""
+    embedded = data_dir == "digits"
+    if not calibration > 0:
+        raise Usage(f"--calibration {calibration} must be positive")
+    recipe = Recipe(
+        model=ModelRecipe(model, str(reference), num_classes, parse_kwargs(model_kwargs or [])),
+        data=DataRecipe("digits" if embedded else "folder", "" if embedded else data_dir, split, labels),
+        shipped=str(shipped),
+        seed=seed,
+        threads=threads,
+        splits=SplitRecipe(seed, 0, calibration, 0, 1 - calibration if calibration < 1 else 0.8),
+        guarantees=GuaranteeRecipe(delta, 1.0, ("disagreement",) if labels == "none" else ("disagreement", "accuracy_drop")),
+    )
+    _go(recipe, out_folder, "report", json)
+
+
+def parse_kwargs(pairs: list[str]) -> dict[str, Any]:
+    """`img_size=8` to {"img_size": 8}; values are TOML, or text when they are not."""
+    import tomllib
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise Usage(f"--model-kwargs {pair!r} is not of the form key=value")
+        try:
+            found[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = {"True": True, "False": False}.get(value, value)
+    return found
+
+
+def _go_on(folder: Path, until: str, json: bool) -> None:
+    _go(Run.open(folder).recipe(), folder, until, json)
+
+
+def _go(recipe: Recipe, folder: Path, until: str, json: bool) -> None:
+    from certify.pipeline import run as run_pipeline
+
+    with progress_bar(json) as progress:
+        run = run_pipeline(recipe, folder, until=until, progress=progress)
+    found = summary(run)
+    if json:
+        as_json(found)
+    else:
+        tell(found)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What a run folder holds so far, as one JSON value."""
+    recipe = run.recipe()
+    found: dict[str, Any] = {"run": str(run.folder), "plans": []}
+    if run.path("reference.json").exists():
+        reference = read_json(run.path("reference.json"))
+        found["reference"] = {
+            key: reference[key] for key in ("architecture", "digest", "parameters", "tuning_accuracy", "origin")
+        }
+    if run.path("spectra.parquet").exists():
+        found["layers"] = [
+            {
+                "target": row.target,
+                "rows": row.rows,
+                "cols": row.cols,
+                "bare_edge": row.bare_edge,
+                "fit_error": row.fit_error,
+                "bulk_share": row.bulk_share,
+                "spikes": len(row.spikes),
+                "note": row.note,
+            }
+            for row in load_spectra(run.path("spectra.parquet"))
+        ]
+    for name in [plan.name for plan in recipe.plan] or ["given"]:
+        folder = run.plan(name)
+        entry: dict[str, Any] = {"name": name}
+        if (folder / "plan.json").exists():
+            plan = Plan.load(folder)
+            entry |= {
+                "removed": plan.removed,
+                "total": plan.total,
+                "sparsity": plan.removed / plan.total,
+                "pattern": plan.pattern,
+            }
+        if (folder / "outcomes.parquet").exists():
+            entry["counts"] = Outcomes.load(folder / "outcomes.parquet").counts()
+        if (folder / "guarantee.json").exists():
+            spoken = read_json(folder / "guarantee.json")
+            entry["guarantees"] = [
+                {key: each[key] for key in ("statement", "estimate", "limit", "share", "sentence")}
+                for each in spoken["guarantees"]
+            ]
+        if (folder / "certificate.json").exists():
+            entry["certificate"] = str(folder / "certificate.json")
+            entry["verified"] = (
+                [v["level"] for v in read_json(folder / "verdicts.json")] if (folder / "verdicts.json").exists() else []
+            )
+        found["plans"].append(entry)
+    if run.path("report.html").exists():
+        found["report"] = str(run.path("report.html"))
+    return found
+
+
+def tell(found: dict[str, Any]) -> None:
+    """The short summary a person reads."""
+    reference = found.get("reference")
+    if reference:
+        accuracy = reference["tuning_accuracy"]
+        said = f", accuracy {accuracy:.1%} on the tuning split" if accuracy is not None else ""
+        out.print(f"{reference['architecture']} ({reference['origin']}), {reference['parameters']:,} parameters{said}")
+    if "layers" in found and not any("certificate" in plan for plan in found["plans"]):
+        keys = ("target", "rows", "cols", "bare_edge", "fit_error", "bulk_share", "spikes", "note")
+        table("Layers", keys, [[row[key] for key in keys] for row in found["layers"]])
+    for plan in found["plans"]:
+        removed = (
+            f": {plan['removed']:,} of {plan['total']:,} weights removed ({plan['sparsity']:.2%})" if "removed" in plan else ""
+        )
+        if removed or "counts" in plan:
+            out.print(f"\n{plan['name']}{removed}")
+        for entry in plan.get("guarantees", []):
+            out.print(f"  {entry['sentence']}")
+        if plan.get("certificate"):
+            out.print(f"  certificate {plan['certificate']}, verified at level {' and '.join(plan['verified']) or 'none'}")
+    if "report" in found:
+        out.print(f"\nreport: {found['report']}")
+
+
+def require_run(folder: Path) -> Run:
+    """The run folder, refused when there is none."""
+    if not folder.exists():
+        raise Refused(f"{folder}: no such run folder")
+    return Run.open(folder)
