@@ -44,7 +44,7 @@ def _one(outcomes: Outcomes, statement: str, delta: float, share: float, family:
         used = {"samples": n, "disagreements": counts["disagreements"]}
         estimate = counts["disagreements"] / n
         limit = float(clopper_pearson_upper(counts["disagreements"], n, share))
-        what = f"the shipped network decides differently from the reference on at most {_percent(limit)} of images"
+        what = f"the shipped network decides differently from the reference on at most {_percent(limit)} of them"
         seen = f"{counts['disagreements']} of {n} seen, {_percent(estimate)}"
     elif statement == "accuracy_drop":
         if outcomes.labels is None:
@@ -57,7 +57,7 @@ def _one(outcomes: Outcomes, statement: str, delta: float, share: float, family:
     else:
         raise Usage(f"statement {statement!r} is not known; known here: {', '.join(METHOD)}")
     sentence = (
-        f"Guaranteed at confidence {1 - delta:.4g}: {what} drawn like the certification split ({seen}). "
+        f"Guaranteed at confidence {1 - delta:.4g}: on images drawn like the certification split, {what} ({seen}). "
         f"Limit {limit:.3g}; holds together with all {family} statements of this job."
     )
     if not limit < 1:
