@@ -9,10 +9,21 @@ import numpy as np
 from torch import Tensor
 
 from certify.networks.segment import Segment
-from certify.theory.path import PathVariation, clenshaw_curtis_nodes, variation
+from certify.theory.path import (
+    PathVariation,
+    chebyshev_coefficients,
+    clenshaw_curtis_nodes,
+    clenshaw_curtis_weights,
+    derivative_coefficients,
+    evaluate,
+    variation,
+)
 
 FIRST_ORDER = 4
 FIELDS = ("max_norm", "oscillation", "pairwise", "speed_sup")
+# Points of the quadrature of a difference of speeds per degree, and numbers held at once.
+OVERSAMPLING = 8
+BLOCK_SIZE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class ResolvedPath:
 
     reference, shipped : (T, K) logits at theta = 1 and theta = 0.
     max_norm, oscillation, speed_sup : (T,);  pairwise : (T, K). See `certify.theory.path.PathVariation`.
-    *_error   : same shapes: change at the last doubling of the order, plus quadrature and evaluation error.
+    *_error   : same shapes: how far the last doubling moved the speed (`_unresolved`), plus quadrature and evaluation error.
     order     : (T,) degree of the last interpolant.
     converged : (T,) False where the highest order allowed was not enough; the errors then say how much it still moved.
     """
@@ -72,7 +83,7 @@ def resolve(
     while True:
         fine = variation(values, classes[active])
         settled = _settled(coarse, fine, tolerance, floor[active])
-        _keep(found, active, coarse, fine, evaluation[active], count)
+        _keep(found, active, fine, _unresolved(values, classes[active], coarse, fine), evaluation[active], count)
         order[active], converged[active] = fine.order, settled
         going = np.flatnonzero(~settled)
         if progress is not None:
@@ -95,19 +106,55 @@ def _settled(coarse: PathVariation, fine: PathVariation, tolerance: float, floor
     return steady & top_steady & (fine.tail <= 10 * allowed)
 
 
+def _unresolved(values: np.ndarray, classes: np.ndarray, coarse: PathVariation, fine: PathVariation) -> dict[str, np.ndarray]:
+    """What the interpolant may still miss, by field: the smaller of two estimates.
+
+        int max_j |p_n' - p_{n/2}'|_j   and   |V_n - V_{n/2}| + tail_n
+
+    The first falls with n on a path with kinks, where V_n and V_{n/2} can agree by accident and the coefficients decay too
+    slowly to add up; the second is far smaller on a smooth path. The sup over theta takes the same two in the largest norm.
+    """
+    moved = derivative_coefficients(chebyshev_coefficients(values))
+    moved[: fine.order // 2] -= derivative_coefficients(chebyshev_coefficients(values[::2]))
+    block = max(1, BLOCK_SIZE // (OVERSAMPLING * fine.order * values.shape[2]))
+    parts = [_sizes(moved[:, i : i + block], classes[i : i + block], fine.order) for i in range(0, len(classes), block)]
+    by_speed = {name: np.concatenate([part[name] for part in parts]) for name in FIELDS}
+    factors = {"max_norm": 1, "oscillation": 2, "pairwise": 2, "speed_sup": fine.order}
+    found = {}
+    for name, factor in factors.items():
+        value = getattr(fine, name)
+        tail = factor * (fine.tail if value.ndim == 1 else fine.tail[:, None])
+        found[name] = np.minimum(by_speed[name], np.abs(value - getattr(coarse, name)) + tail)
+    return found
+
+
+def _sizes(derivative: np.ndarray, classes: np.ndarray, order: int) -> dict[str, np.ndarray]:
+    """The fields of a path whose speed has these coefficients, on a grid fine enough for a difference of two interpolants."""
+    speed = evaluate(derivative, clenshaw_curtis_nodes(OVERSAMPLING * order))
+    weights = clenshaw_curtis_weights(OVERSAMPLING * order)
+    size = np.abs(speed).max(axis=2)
+    relative = np.abs(speed - np.take_along_axis(speed, classes[None, :, None], axis=2))
+    return {
+        "max_norm": weights @ size,
+        "oscillation": weights @ (speed.max(axis=2) - speed.min(axis=2)),
+        "pairwise": np.tensordot(weights, relative, axes=1),
+        "speed_sup": size.max(axis=0),
+    }
+
+
 def _keep(
     found: dict[str, np.ndarray],
     active: np.ndarray,
-    coarse: PathVariation,
     fine: PathVariation,
+    unresolved: dict[str, np.ndarray],
     evaluation: np.ndarray,
     count: int,
 ) -> None:
     """Write the active samples' values and errors. A derivative of degree n magnifies evaluation errors by at most 2 n^2."""
     noise = fine.quadrature + 2.0 * fine.order**2 * evaluation
     for name in FIELDS:
-        value, change = getattr(fine, name), np.abs(getattr(fine, name) - getattr(coarse, name))
-        error = change + (noise if value.ndim == 1 else noise[:, None])
+        value = getattr(fine, name)
+        error = unresolved[name] + (noise if value.ndim == 1 else noise[:, None])
         for key, entry in ((name, value), (f"{name}_error", error)):
             found.setdefault(key, np.empty((count, *value.shape[1:])))[active] = entry
 

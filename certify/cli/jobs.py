@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from certify.cli.show import as_json, out, progress_bar, table
-from certify.records import Outcomes, Plan, Recipe, Refused, Run, Usage, load_spectra
+from certify.records import Guarantee, Outcomes, Plan, Recipe, Refused, Run, Usage, load_spectra
 from certify.records.files import read_json
 from certify.records.recipe import DataRecipe, GuaranteeRecipe, ModelRecipe, SplitRecipe
+from certify.risk.size import samples_to_halve
 
 RunFolder = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -169,6 +170,7 @@ def summary(run: Run) -> dict[str, Any]:
             spoken = read_json(folder / "guarantee.json")
             entry["guarantees"] = [
                 {key: each[key] for key in ("statement", "estimate", "limit", "share", "sentence")}
+                | {"samples_to_halve": samples_to_halve(Guarantee.from_json(each))}
                 for each in spoken["guarantees"]
             ]
         if (folder / "certificate.json").exists():
@@ -199,7 +201,9 @@ def tell(found: dict[str, Any]) -> None:
         if removed or "counts" in plan:
             out.print(f"\n{plan['name']}{removed}")
         for entry in plan.get("guarantees", []):
-            out.print(f"  {entry['sentence']}")
+            needed = entry["samples_to_halve"]
+            half = f"{needed:,} samples would halve the limit" if needed else "the rate seen forbids half this limit"
+            out.print(f"  {entry['sentence']} At the same rates, {half}.")
         if plan.get("certificate"):
             out.print(f"  certificate {plan['certificate']}, verified at level {' and '.join(plan['verified']) or 'none'}")
     if "report" in found:

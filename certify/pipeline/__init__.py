@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from certify.pipeline.job import Job, Progress
 from certify.records import Recipe, Run
 
@@ -27,8 +29,10 @@ def run(recipe: Recipe, folder: Path, *, until: str = "report", progress: Progre
 
     Byte for byte the same files come out of one go and of any number of interrupted ones, except journal.jsonl.
     """
-    job = Job(Run.create(folder, recipe), recipe, progress or (lambda label, share: None))
-    job.check_environment()
-    for stage in STAGES[: STAGES.index(until) + 1]:
-        getattr(job, stage)()
-    return job.run
+    run = Run.create(folder, recipe)
+    with run.alone(), threadpool_limits(recipe.threads):
+        job = Job(run, recipe, progress or (lambda label, share: None))
+        job.check_environment()
+        for stage in STAGES[: STAGES.index(until) + 1]:
+            getattr(job, stage)()
+    return run

@@ -42,12 +42,13 @@ from certify.records import (
     Run,
     Splits,
     Target,
+    Unmet,
     save_spectra,
 )
 from certify.records.files import read_json, write_json
 from certify.records.hashing import sha256_file, sha256_json
 from certify.report import write_report
-from certify.risk import guarantee
+from certify.risk import check_split, guarantee
 from certify.spectra import fit_spectra
 from certify.training.loop import accuracy, fit
 from certify.verifier import verify
@@ -74,6 +75,11 @@ class Job:
     def samples(self) -> Samples:
         samples = load_samples(self.recipe.data, preprocessing(self.network, self.recipe.model))
         check_classes(samples, self._classes())
+        if self.run.path("splits.json").exists() and self.split.dataset != samples.digest:
+            raise Refused(
+                f"{samples.name}: its images are not those the splits of {self.run.folder} were made from; "
+                "restore them, or choose another --out"
+            )
         return samples
 
     @cached_property
@@ -143,8 +149,10 @@ class Job:
                 state = self._trained()
             found = self._tuning_accuracy(state)
             wanted = 0.0 if checkpoint else self.recipe.training.accuracy
-            if wanted and not (found is not None and found >= wanted):
-                raise Refused(
+            if wanted and found is None:
+                raise Unmet(f"reference: accuracy {wanted} cannot be decided without a tuning split; change splits.tuning")
+            if found is not None and found < wanted:
+                raise Unmet(
                     f"reference: accuracy {found:.4f} on the tuning split, the recipe wants {wanted}; change [training]"
                 )
             save_state(outputs[0], state)
@@ -179,12 +187,13 @@ class Job:
                 "environment": read_json(self.run.path("env.json")),
             }
         )
+        state_file = self.run.path("training.state.safetensors")
         cached = from_cache(key)
         if cached is not None:
+            state_file.unlink(missing_ok=True)
             return cached
         torch.manual_seed(recipe.seed)
         model = build(recipe.model)
-        state_file = self.run.path("training.state.safetensors")
         fit(
             model,
             self.samples,
@@ -326,6 +335,7 @@ class Job:
     def guarantees(self) -> None:
         """One look at the certification split for all pairs of the job; then the statements, sharing one delta."""
         settings = self.recipe.guarantees
+        check_split(len(self.split.indices["certification"]))
         family = [[self.pair(name).to_json(), statement] for name in self.names for statement in settings.statements]
         identity = sha256_json({"family": family, "delta": settings.delta})
         register = register_path(self.recipe.data, self.run.folder)

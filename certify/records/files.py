@@ -19,12 +19,13 @@ from certify.records.errors import Refused
 from certify.records.hashing import canonical_json, network_digest
 
 METADATA_KEY = "certify"
+UNFINISHED = ".part"
 
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Write `data` so that a crash leaves the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

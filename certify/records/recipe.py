@@ -91,6 +91,9 @@ class TrainingRecipe:
         _between(self.batch_size, 1, 1e6, "training.batch_size")
         _between(self.learning_rate, 0, 10, "training.learning_rate", open_low=True)
         _between(self.label_smoothing, 0, 1, "training.label_smoothing", open_high=True)
+        _between(self.weight_decay, 0, 10, "training.weight_decay")
+        _between(self.warmup, 0, 1, "training.warmup")
+        _between(self.clip_norm, 0, 1e9, "training.clip_norm")
         _between(self.accuracy, 0, 1, "training.accuracy")
 
 
@@ -162,6 +165,10 @@ class RecoveryRecipe:
         _between(self.epochs, 0, 1e6, "recovery.epochs")
         _between(self.batch_size, 1, 1e6, "recovery.batch_size")
         _between(self.learning_rate, 0, 10, "recovery.learning_rate", open_low=True)
+        _between(self.label_smoothing, 0, 1, "recovery.label_smoothing", open_high=True)
+        _between(self.weight_decay, 0, 10, "recovery.weight_decay")
+        _between(self.warmup, 0, 1, "recovery.warmup")
+        _between(self.clip_norm, 0, 1e9, "recovery.clip_norm")
         _between(self.distillation, 0, 1, "recovery.distillation")
         _between(self.temperature, 0, 100, "recovery.temperature", open_low=True)
 

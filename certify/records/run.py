@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from certify.records.errors import Refused
-from certify.records.files import atomic_write
+from certify.records.files import UNFINISHED, atomic_write
 from certify.records.hashing import sha256_file, sha256_json
 from certify.records.journal import Journal
 from certify.records.recipe import Recipe
@@ -33,7 +35,7 @@ class Run:
                     f"{folder}: holds a run of another recipe ({found.digest[:12]}, asked for {recipe.digest[:12]}); "
                     "choose another --out or remove the folder"
                 )
-        elif folder.exists() and any(entry for entry in folder.iterdir() if not entry.name.startswith(".recipe.toml.")):
+        elif folder.exists() and any(entry for entry in folder.iterdir() if not entry.name.endswith(UNFINISHED)):
             raise Refused(f"{folder}: is not empty and holds no recipe.toml; choose another --out")
         else:
             atomic_write(run.path("recipe.toml"), recipe.to_toml().encode())
@@ -46,6 +48,21 @@ class Run:
         if not run.path("recipe.toml").is_file():
             raise Refused(f"{folder}: is not a run folder (no recipe.toml); make one with certify run --out {folder}")
         return run
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder for one process; a second one is refused instead of mixing its files with the first one's.
+
+        What a killed process had half-written is removed.
+        """
+        with open(self.journal.path, "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Refused(f"{self.folder}: another process is working on this run; wait for it to end") from None
+            for leftover in self.folder.rglob(f".*{UNFINISHED}"):
+                leftover.unlink()
+            yield
 
     def recipe(self) -> Recipe:
         return Recipe.load(self.path("recipe.toml"))

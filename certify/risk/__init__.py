@@ -26,15 +26,20 @@ def guarantee(
     groups : what is known of samples that share a source; becomes an assumption of the sentence.
     Refused when the split is smaller than 20 samples: no rate below one half could be guaranteed usefully.
     """
-    if outcomes.size < SMALLEST_SPLIT:
-        raise Refused(
-            f"certification split: {outcomes.size} samples are too few for any statement (at least {SMALLEST_SPLIT}); "
-            "certify size says how many a wanted limit needs"
-        )
+    check_split(outcomes.size)
     if family < len(statements):
         raise Usage(f"{len(statements)} statements cannot share delta as a family of {family}")
     share = delta * spent / family
     return tuple(_one(outcomes, statement, delta, share, family, groups, looks) for statement in statements)
+
+
+def check_split(samples: int) -> None:
+    """Refuse a certification split that is too small for any statement, best before anybody looks at it."""
+    if samples < SMALLEST_SPLIT:
+        raise Refused(
+            f"certification split: {samples} samples are too few for any statement (at least {SMALLEST_SPLIT}); "
+            "certify size says how many a wanted limit needs"
+        )
 
 
 def _one(outcomes: Outcomes, statement: str, delta: float, share: float, family: int, groups: str, looks: int) -> Guarantee:

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from certify.records import Usage
+from certify.records import Guarantee, Usage
 from certify.theory.binomial import samples_needed, samples_needed_drop
+
+
+def samples_to_halve(found: Guarantee) -> int | None:
+    """Samples at which the limit would be half of what it is, if the same rates were seen; None where the rate forbids it.
+
+    Claim B1-clopper-pearson, B2-paired-drop.
+    """
+    n = found.counts["samples"]
+    keys = ("disagreements",) if found.statement == "disagreement" else ("losses", "gains")
+    rates = [found.counts[key] / n for key in keys]
+    if not 0 < found.limit / 2 < 1 or found.estimate >= found.limit / 2:
+        return None
+    return samples_for(found.statement, found.limit / 2, rate=rates[0], gains=sum(rates[1:]), delta=found.share)
 
 
 def samples_for(statement: str, limit: float, *, rate: float = 0.0, gains: float = 0.0, delta: float) -> int:
@@ -17,6 +30,8 @@ def samples_for(statement: str, limit: float, *, rate: float = 0.0, gains: float
         raise Usage(f"limit {limit} is not in (0, 1); a share is wanted")
     if not 0 < delta < 1:
         raise Usage(f"delta {delta} is not in (0, 1)")
+    if not rate - gains < limit:
+        raise Usage(f"expected rate {rate - gains:g}: no number of samples brings the limit of such a rate below {limit}")
     if statement == "disagreement":
         return samples_needed(limit, delta, rate)
     if statement == "accuracy_drop":
