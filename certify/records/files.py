@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -55,10 +56,22 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON value; NaN, infinity, repeated keys and broken text are refused."""
+    return parse_json(read_bytes(path), path)
+
+
+def parse_json(text: bytes | str, path: Path) -> Any:
+    """The JSON value of `text`, read as `read_json` reads a file."""
     try:
-        return json.loads(read_bytes(path), parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_repeats)
     except (ValueError, RecursionError) as error:
         raise Refused(f"{path}: not a JSON record ({error}); restore the file or rerun the stage that wrote it") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text} is not finite")
+    return value
 
 
 def _no_constant(name: str) -> Any:
@@ -75,7 +88,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], about: Any = None) -> None:
     """Write arrays as safetensors. `about` is a JSON value kept in one metadata key, so that equal content gives equal bytes."""
     metadata = {METADATA_KEY: canonical_json(about).decode()} if about is not None else None
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     atomic_write(path, safetensors.numpy.save(arrays, metadata))
 
 
@@ -91,7 +104,7 @@ def tensors_about(path: Path) -> Any:
     """The JSON value stored beside the arrays, or None."""
     header = safetensors_header(read_bytes(path), path)
     text = header.get("__metadata__", {}).get(METADATA_KEY)
-    return json.loads(text) if text is not None else None
+    return parse_json(text, path) if text is not None else None
 
 
 def safetensors_header(data: bytes, path: Path) -> dict[str, Any]:
@@ -136,7 +149,8 @@ def read_table(path: Path) -> tuple[dict[str, list[Any]], Any]:
     try:
         table = pq.read_table(pa.BufferReader(read_bytes(path)))
         metadata = table.schema.metadata or {}
-        about = json.loads(metadata[METADATA_KEY.encode()]) if METADATA_KEY.encode() in metadata else None
+        text = metadata.get(METADATA_KEY.encode())
+        about = parse_json(text, path) if text is not None else None
         return table.to_pydict(), about
     except (pa.ArrowException, OSError, ValueError) as error:
         sentence = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -49,7 +49,8 @@ class Spectrum:
     def __post_init__(self) -> None:
         for name in ("singular_values", "spikes", "curve_x", "curve_density"):
             object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
-        numbers = (self.entry_variance, self.bare_edge, self.tw_edge, self.fit_error, self.bulk_share, *self.singular_values)
+        numbers = [self.entry_variance, self.bare_edge, self.tw_edge, self.level, self.fit_error, self.bulk_share]
+        numbers += [*self.singular_values, *self.spikes, *self.curve_x, *self.curve_density]
         if not np.all(np.isfinite(numbers)):
             raise Refused(f"{self.target}: its spectrum holds NaN or infinity")
 
