@@ -152,9 +152,7 @@ class Job:
             if wanted and found is None:
                 raise Unmet(f"reference: accuracy {wanted} cannot be decided without a tuning split; change splits.tuning")
             if found is not None and found < wanted:
-                raise Unmet(
-                    f"reference: accuracy {found:.4f} on the tuning split, the recipe wants {wanted}; change [training]"
-                )
+                raise Unmet(f"reference: accuracy {found:.4f} on the tuning split, the recipe wants {wanted}; change [training]")
             save_state(outputs[0], state)
             write_json(
                 outputs[1],
@@ -405,6 +403,7 @@ class Job:
 
     def report(self) -> None:
         path = self.run.path("report.html")
-        reads = [self.run.path("splits.json"), self.run.path("spectra.parquet")]
+        certified = {file for name in self.names for file in certified_files(name)}
+        reads = [self.run.path(*file.split("/")) for file in sorted(certified)]
         reads += [self.run.plan(name, file) for name in self.names for file in ("certificate.json", "verdicts.json")]
         self._stage("report", reads, [path], lambda: write_report(self.run) and None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal, localcontext
 
 from certify.records import Guarantee, Outcomes, Refused, Usage
 from certify.theory.binomial import clopper_pearson_upper, paired_drop_upper
@@ -49,7 +50,7 @@ def _one(outcomes: Outcomes, statement: str, delta: float, share: float, family:
         used = {"samples": n, "disagreements": counts["disagreements"]}
         estimate = counts["disagreements"] / n
         limit = float(clopper_pearson_upper(counts["disagreements"], n, share))
-        what = f"the shipped network decides differently from the reference on at most {_percent(limit)} of them"
+        what = f"the shipped network decides differently from the reference on at most {_percent_up(limit)} of them"
         seen = f"{counts['disagreements']} of {n} seen, {_percent(estimate)}"
     elif statement == "accuracy_drop":
         if outcomes.labels is None:
@@ -57,13 +58,13 @@ def _one(outcomes: Outcomes, statement: str, delta: float, share: float, family:
         used = {name: counts[name] for name in ("samples", "losses", "gains")}
         estimate = (counts["losses"] - counts["gains"]) / n
         limit = float(paired_drop_upper(counts["losses"], counts["gains"], n, share))
-        what = f"the accuracy of the shipped network is at most {_percent(limit)} below the reference"
+        what = f"the accuracy of the shipped network is at most {_percent_up(limit)} below the reference"
         seen = f"{counts['losses']} newly wrong and {counts['gains']} newly right of {n} seen, {_percent(estimate)}"
     else:
         raise Usage(f"statement {statement!r} is not known; known here: {', '.join(METHOD)}")
     sentence = (
         f"Guaranteed at confidence {1 - delta:.4g}: on images drawn like the certification split, {what} ({seen}). "
-        f"Limit {limit:.3g}; holds together with all {family} statements of this job."
+        f"It holds together with all {family} statements of this job."
     )
     if not limit < 1:
         sentence = f"VACUOUS: {sentence}"
@@ -98,3 +99,9 @@ def _assumptions(outcomes: Outcomes, groups: str, looks: int) -> tuple[str, ...]
 
 def _percent(value: float) -> str:
     return f"{100 * value:.3g} %"
+
+
+def _percent_up(limit: float) -> str:
+    """A limit in per cent, rounded up at the third significant digit: a sentence must not promise more than was shown."""
+    with localcontext(prec=3, rounding=ROUND_CEILING):
+        return f"{float(+(100 * Decimal(limit))):g} %"

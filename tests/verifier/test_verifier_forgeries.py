@@ -414,7 +414,7 @@ AT_FILES: dict[Callable[[Forge], None], str] = {
     ladder_of_other_samples: r"1 of its 24 samples are not in the calibration split",
     masked_ladder_of_another_pair: r"masked.ladder.parquet: speaks of network 2222|ladder: states pair",
     nan_in_ladder_file: r"bound ce_sharp: upper: 1 of 24 numbers are NaN",
-    nan_in_ladder_account: r"not finite",
+    nan_in_ladder_account: r"the number NaN is not allowed",
     overflowing_json: r"not finite",
     account_flattered: r"objective states budget",
     account_decided_wrongly: r"objective states holds",
