@@ -27,7 +27,7 @@ check: env
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 reports: run
-	mkdir -p reports/digits
+	$(BIN)/certify report runs/digits --ladder reports/digits/ladder.svg
 	cp runs/digits/report.html reports/digits/report.html
 
 clean:

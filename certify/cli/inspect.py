@@ -9,7 +9,7 @@ import typer
 
 from certify.cli.jobs import Json, RunFolder, parse_kwargs
 from certify.cli.show import as_json, out, table
-from certify.records import Run, Usage
+from certify.records import Ladder, Refused, Run, Usage
 from certify.records.recipe import ModelRecipe
 
 
@@ -96,11 +96,21 @@ def size(
     )
 
 
-def report(folder: RunFolder, json: Json = False) -> None:
+def report(
+    folder: RunFolder,
+    picture: Annotated[Path | None, typer.Option("--ladder", help="Also draw the first masked ladder as this SVG.")] = None,
+    json: Json = False,
+) -> None:
     """One self-contained HTML file of a run folder."""
-    from certify.report import write_report
+    from certify.report import write_ladder, write_report
 
-    path = write_report(Run.open(folder))
+    run = Run.open(folder)
+    path = write_report(run)
+    if picture is not None:
+        found = sorted(run.path("plans").glob("*/*ladder.parquet"), key=lambda file: ("masked" not in file.name, file))
+        if not found:
+            raise Refused(f"{folder}: holds no ladder yet; run certify bound {folder} first")
+        write_ladder(Ladder.load(found[0]), picture)
     if json:
         as_json({"report": str(path)})
     else:

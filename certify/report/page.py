@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from certify.records import PURPOSES, Certificate, Guarantee, Ladder, Run
+from certify.records import PURPOSES, Certificate, Guarantee, Ladder, Refused, Run
 from certify.records.files import atomic_write
 from certify.report import formats, tables
 from certify.report.canvas import TIER_EDGE, TIER_FILL, Picture, drawing
@@ -80,6 +80,19 @@ def write_report(run: Run) -> Path:
     """
     path = run.path("report.html")
     atomic_write(path, _page(read(run)).encode())
+    return path
+
+
+def write_ladder(ladder: Ladder, path: Path, *, unit: str = "logit") -> Path:
+    """Write the rungs of one unit as an SVG file of its own."""
+    with drawing():
+        picture = ladder_picture(ladder, unit, log_range([ladder], unit), path.stem, UNIT_TITLE[unit])
+    if picture is None:
+        raise Refused(f"{path}: the ladder has no rung in {unit}; nothing to draw")
+    alone = str(picture.svg).replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ', 1
+    )
+    atomic_write(path, alone.encode())
     return path
 
 
