@@ -1,0 +1,5 @@
+"""Random-matrix laws as pure functions: numpy and scipy, never torch, never I/O.
+
+Reading order: `marchenko_pastur` (the bulk), `tracy_widom` (the fluctuation of its edge), `edge` (where a bulk ends).
+Every law takes (rows, cols, entry_variance): R is rows x cols with independent entries of that variance.
+"""

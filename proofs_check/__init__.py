@@ -1,0 +1,1 @@
+"""The checks that stand behind the claims. `python -m proofs_check` runs them all and prints a table."""
