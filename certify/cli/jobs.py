@@ -79,7 +79,7 @@ def compare(
     calibration: Annotated[float, typer.Option("--calibration", help="Share or count of samples for the ladder.")] = 0.2,
     delta: Annotated[float, typer.Option("--delta", help="Error probability all statements share.")] = 0.05,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the splits.")] = 0,
-    threads: Annotated[int, typer.Option("-j", "--workers", help="Threads.")] = 2,
+    threads: Annotated[int, typer.Option("-j", "--workers", help="Threads; results are the same bytes for the same number.")] = 1,
     json: Json = False,
 ) -> None:
     """Bounds and guarantees for an existing pair of checkpoints; no plan needed."""
