@@ -93,7 +93,6 @@ def _reduce(layer: nn.Module, inputs: Tensor, matrix: Tensor | None) -> DataPath
 
 def _column_squares(layer: nn.Conv2d, inputs: Tensor) -> Tensor:
     """(in·kh·kw,) sums of squares of the unfolded input columns."""
-    if isinstance(layer.padding, str):
-        raise Refused(f"convolution with padding={layer.padding!r}: state the padding as numbers")
-    padding = tuple(int(size) for size in layer.padding)
-    return F.unfold(inputs.double().square(), layer.kernel_size, layer.dilation, padding, layer.stride).sum((0, 2))
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    padded = F.pad(inputs.double().square(), layer._reversed_padding_repeated_twice, mode=mode)
+    return F.unfold(padded, layer.kernel_size, layer.dilation, 0, layer.stride).sum((0, 2))

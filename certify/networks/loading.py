@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,13 @@ def _read_safetensors(path: Path) -> State:
 def _read_pickle(path: Path) -> State:
     read_bytes(path)
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a pickle of another protocol is read or refused below
+            value = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line), "foreign object")
         raise Refused(f"{path}: holds a pickle that is more than tensors and is not executed ({reason.strip()[:200]})") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # torch's readers let almost any exception through
         raise Refused(f"{path}: not a whole .pth file ({str(error).splitlines()[0][:200] if str(error) else 'empty'})") from None
     for key in ("state_dict_ema", "state_dict", "model"):
         if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):

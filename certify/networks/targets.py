@@ -16,12 +16,15 @@ LAYERS = {nn.Linear: "linear", nn.Conv2d: "conv2d"}
 def describe(model: nn.Module, *, include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> tuple[Target, ...]:
     """Every weight matrix of `model` in module order, prunable or with the reason why it is skipped.
 
-    Prunable are the weights of nn.Linear and nn.Conv2d whose name matches a glob of `include` and none of `exclude`.
+    Prunable are the weights of nn.Linear and nn.Conv2d whose name matches a glob of `include` and none of `exclude`. A weight
+    that stands under several names is not: a checkpoint holds it several times, and a mask would reach only one of them.
     Works on the meta device. A glob that matches no target is an error, so that a typing mistake prunes nothing silently.
     """
     stem, classifier = _ends(model)
     found: list[Target] = []
-    owner: dict[int, str] = {}
+    owners: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
     owned: set[str] = set()
     for name, module in model.named_modules():
         kind = LAYERS.get(type(module))
@@ -30,9 +33,9 @@ def describe(model: nn.Module, *, include: Sequence[str] = ("*",), exclude: Sequ
         weight: Any = module.weight
         owned.add(f"{name}.weight")
         role = "stem" if name in stem else "classifier" if name in classifier else "block"
-        first = owner.setdefault(id(weight), name)
-        if first != name:
-            skipped = f"shares its weight with {first}"
+        others = [other for other in owners.get(id(weight), []) if other != f"{name}.weight"]
+        if others:
+            skipped = f"shares its weight with {', '.join(others)}"
         elif not any(fnmatchcase(name, glob) for glob in include):
             skipped = f"matches no include glob ({', '.join(include)})"
         else:

@@ -134,7 +134,10 @@ class Job:
 
     def splits(self) -> None:
         def work() -> None:
-            write_json(self.run.path("splits.json"), split(self.samples, self.recipe.splits).to_json())
+            found = split(self.samples, self.recipe.splits)
+            if not found.indices["calibration"]:
+                raise Refused("splits: the calibration split is empty; evidence and ladders need at least one sample")
+            write_json(self.run.path("splits.json"), found.to_json())
 
         self._stage("splits", [], [self.run.path("splits.json")], work)
 

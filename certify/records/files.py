@@ -103,8 +103,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 def tensors_about(path: Path) -> Any:
     """The JSON value stored beside the arrays, or None."""
     header = safetensors_header(read_bytes(path), path)
-    text = header.get("__metadata__", {}).get(METADATA_KEY)
-    return parse_json(text, path) if text is not None else None
+    metadata = header.get("__metadata__", {})
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else ""
+    return parse_json(str(text), path) if text is not None else None
 
 
 def safetensors_header(data: bytes, path: Path) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def safetensors_header(data: bytes, path: Path) -> dict[str, Any]:
     try:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    except (ValueError, KeyError, TypeError, IndexError):
+        ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise Refused(f"{path}: not a safetensors file; its header cannot be read") from None
     if len(data) != 8 + size + max(ends, default=0):
         raise Refused(
@@ -127,11 +128,14 @@ def checkpoint_digest(path: Path) -> str:
     data = read_bytes(path)
     header = safetensors_header(data, path)
     start = 8 + int.from_bytes(data[:8], "little")
-    return network_digest(
-        (name, entry["dtype"], tuple(entry["shape"]), data[start + entry["data_offsets"][0] : start + entry["data_offsets"][1]])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    )
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    try:
+        return network_digest(
+            (name, entry["dtype"], tuple(entry["shape"]), data[slice(*(start + int(end) for end in entry["data_offsets"]))])
+            for name, entry in tensors.items()
+        )
+    except (KeyError, TypeError, ValueError):
+        raise Refused(f"{path}: not a safetensors file; a tensor has no number format, shape or place") from None
 
 
 def write_table(path: Path, columns: Mapping[str, Any], about: Any = None) -> None:

@@ -41,7 +41,7 @@ class Journal:
                 found.append(json.loads(line))
             except ValueError:
                 continue
-        return found
+        return [event for event in found if isinstance(event, dict)]
 
     @staticmethod
     def _drop_torn_line(file: Any) -> None:

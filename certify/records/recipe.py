@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from certify.records.errors import Refused, Usage
-from certify.records.hashing import sha256_json
+from certify.records.hashing import canonical_json, sha256_json
 from certify.records.outcomes import STATEMENTS
 from certify.records.plans import parse_pattern
 
@@ -24,6 +24,14 @@ def _between(value: float, low: float, high: float, what: str, *, open_low: bool
         raise Usage(f"recipe: {what} = {value} is not in {brackets}")
 
 
+def _as_floats(record: Any) -> None:
+    """Whole numbers in fields of type float become floats, so that equal recipes have one digest."""
+    for entry in fields(record):
+        value = getattr(record, entry.name)
+        if entry.type in ("float", "float | None") and isinstance(value, int):
+            object.__setattr__(record, entry.name, float(value))
+
+
 @dataclass(frozen=True)
 class ModelRecipe:
     """A timm model. Without `checkpoint` it is trained by the `training` table."""
@@ -32,6 +40,12 @@ class ModelRecipe:
     checkpoint: str = ""
     num_classes: int = 0
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            canonical_json(dict(self.kwargs))
+        except (TypeError, Refused):
+            raise Usage("recipe: model.kwargs holds a date or a number that is not finite") from None
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,10 @@ class SplitRecipe:
     certification: float = 0.3
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         for name in ("train", "calibration", "tuning", "certification"):
             value = getattr(self, name)
-            if value < 0 or (value >= 1 and value != int(value)):
+            if not 0 <= value <= 1e9 or (value >= 1 and value != int(value)):
                 raise Usage(f"recipe: splits.{name} = {value} is neither a share in [0, 1) nor a whole count")
 
 
@@ -87,6 +102,7 @@ class TrainingRecipe:
     accuracy: float = 0.0
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         _between(self.epochs, 1, 1e6, "training.epochs")
         _between(self.batch_size, 1, 1e6, "training.batch_size")
         _between(self.learning_rate, 0, 10, "training.learning_rate", open_low=True)
@@ -109,6 +125,7 @@ class PlanRecipe:
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         object.__setattr__(self, "include", tuple(self.include))
         object.__setattr__(self, "exclude", tuple(self.exclude))
         if not self.name or any(not (c.isalnum() or c in "-_.") for c in self.name) or self.name.startswith("."):
@@ -138,6 +155,7 @@ class BoundsRecipe:
     l2: float = 1e-4
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         _between(self.tolerance, 0, 1, "bounds.tolerance", open_low=True, open_high=True)
         if self.max_order < 8 or self.max_order & (self.max_order - 1):
             raise Usage(f"recipe: bounds.max_order = {self.max_order} is not a power of two of at least 8")
@@ -162,6 +180,7 @@ class RecoveryRecipe:
     temperature: float = 2.0
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         _between(self.epochs, 0, 1e6, "recovery.epochs")
         _between(self.batch_size, 1, 1e6, "recovery.batch_size")
         _between(self.learning_rate, 0, 10, "recovery.learning_rate", open_low=True)
@@ -182,6 +201,7 @@ class GuaranteeRecipe:
     statements: tuple[str, ...] = STATEMENTS
 
     def __post_init__(self) -> None:
+        _as_floats(self)
         object.__setattr__(self, "statements", tuple(self.statements))
         _between(self.delta, 0, 1, "guarantees.delta", open_low=True, open_high=True)
         _between(self.share, 0, 1, "guarantees.share", open_low=True)
@@ -204,7 +224,7 @@ class Recipe:
     plan: tuple[PlanRecipe, ...] = ()
     shipped: str = ""
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     splits: SplitRecipe = field(default_factory=SplitRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     bounds: BoundsRecipe = field(default_factory=BoundsRecipe)
@@ -219,6 +239,7 @@ class Recipe:
         if len(set(names)) != len(names):
             raise Usage("recipe: two plans have the same name")
         _between(self.threads, 1, 1024, "threads")
+        _between(self.seed, 0, 2**63 - 1, "seed")
         if self.data.labels == "none":
             if not self.model.checkpoint:
                 raise Usage("recipe: data.labels = none needs model.checkpoint; nothing can be trained without labels")
@@ -265,10 +286,11 @@ class Recipe:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(entry)}" for key, entry in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    return json.dumps(value)
+    # JSON text is TOML text but for characters beyond the 16-bit plane, which JSON escapes in halves, and DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _toml_lines(table: Mapping[str, Any]) -> list[str]:

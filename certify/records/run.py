@@ -93,7 +93,7 @@ class Run:
 
     def _is_done(self, name: str, key: str, relative: Sequence[str]) -> bool:
         done = [event for event in self.journal.events() if event.get("event") == "done" and event.get("stage") == name]
-        if not done or done[-1]["key"] != key or sorted(done[-1]["outputs"]) != sorted(relative):
+        if not done or done[-1].get("key") != key or sorted(done[-1].get("outputs", ())) != sorted(relative):
             return False
         for entry, stated in done[-1]["outputs"].items():
             path = self.folder / entry
