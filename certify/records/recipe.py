@@ -32,6 +32,17 @@ def _as_floats(record: Any) -> None:
             object.__setattr__(record, entry.name, float(value))
 
 
+def _check_fit(settings: TrainingRecipe | RecoveryRecipe, table: str) -> None:
+    """Ranges of what training and recovery have in common."""
+    _as_floats(settings)
+    _between(settings.batch_size, 1, 1e6, f"{table}.batch_size")
+    _between(settings.learning_rate, 0, 10, f"{table}.learning_rate", open_low=True)
+    _between(settings.label_smoothing, 0, 1, f"{table}.label_smoothing", open_high=True)
+    _between(settings.weight_decay, 0, 10, f"{table}.weight_decay")
+    _between(settings.warmup, 0, 1, f"{table}.warmup")
+    _between(settings.clip_norm, 0, 1e9, f"{table}.clip_norm")
+
+
 @dataclass(frozen=True)
 class ModelRecipe:
     """A timm model. Without `checkpoint` it is trained by the `training` table."""
@@ -102,14 +113,8 @@ class TrainingRecipe:
     accuracy: float = 0.0
 
     def __post_init__(self) -> None:
-        _as_floats(self)
+        _check_fit(self, "training")
         _between(self.epochs, 1, 1e6, "training.epochs")
-        _between(self.batch_size, 1, 1e6, "training.batch_size")
-        _between(self.learning_rate, 0, 10, "training.learning_rate", open_low=True)
-        _between(self.label_smoothing, 0, 1, "training.label_smoothing", open_high=True)
-        _between(self.weight_decay, 0, 10, "training.weight_decay")
-        _between(self.warmup, 0, 1, "training.warmup")
-        _between(self.clip_norm, 0, 1e9, "training.clip_norm")
         _between(self.accuracy, 0, 1, "training.accuracy")
 
 
@@ -180,14 +185,8 @@ class RecoveryRecipe:
     temperature: float = 2.0
 
     def __post_init__(self) -> None:
-        _as_floats(self)
+        _check_fit(self, "recovery")
         _between(self.epochs, 0, 1e6, "recovery.epochs")
-        _between(self.batch_size, 1, 1e6, "recovery.batch_size")
-        _between(self.learning_rate, 0, 10, "recovery.learning_rate", open_low=True)
-        _between(self.label_smoothing, 0, 1, "recovery.label_smoothing", open_high=True)
-        _between(self.weight_decay, 0, 10, "recovery.weight_decay")
-        _between(self.warmup, 0, 1, "recovery.warmup")
-        _between(self.clip_norm, 0, 1e9, "recovery.clip_norm")
         _between(self.distillation, 0, 1, "recovery.distillation")
         _between(self.temperature, 0, 100, "recovery.temperature", open_low=True)
 
