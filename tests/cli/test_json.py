@@ -1,0 +1,85 @@
+"""With --json every verb prints exactly one JSON object on stdout, and nothing else anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jobs
+import pytest
+
+from certify.cli.app import app
+
+VIT = jobs.DIGITS["model"]
+KWARGS = [part for key, value in VIT["kwargs"].items() for part in ("--model-kwargs", f"{key}={jobs.toml(value)}")]
+
+
+def calls(run: Path, folder: Path) -> dict[str, list[object]]:
+    """One call of every verb, on a finished job."""
+    pair = [run / "reference.safetensors", run / "plans" / "half" / "model.safetensors"]
+    recipe = jobs.write_recipe(folder / "recipe.toml", jobs.DIGITS)
+    model = ["-m", VIT["name"], "--num-classes", 10, *KWARGS]
+    return {
+        "run": [recipe, "--out", run],
+        "describe": model,
+        **{verb: [run] for verb in ("spectra", "prune", "bound", "recover", "guarantee", "issue", "report")},
+        "compare": [*pair, *model, "--data-dir", "digits", "--calibration", 8, "--out", folder / "compared"],
+        "verify": [run / "plans" / "half" / "certificate.json", "--require", "sparsity>=0.5"],
+        "size": ["accuracy_drop", "0.01", "--rate", "0.005", "--family", "4"],
+        "speed": ["-m", "resnet18", "--device", "cpu", "--out", folder / "speed"],
+    }
+
+
+# A key that tells the verb's answer from every other JSON object.
+TOLD = {"describe": "targets", "verify": "checks", "size": "samples", "speed": "settings", "report": "report"}
+
+
+@pytest.mark.parametrize("verb", [command.name or command.callback.__name__ for command in app.registered_commands])
+def test_one_object_and_nothing_else(verb: str, run: Path, tmp_path: Path) -> None:
+    said = jobs.certify(verb, *calls(run, tmp_path)[verb], "--json")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.count("\n") == 1
+    value = json.loads(said.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert TOLD.get(verb, "plans") in value
+
+
+def test_the_summary_of_a_run_states_what_its_files_hold(finished: Path, tmp_path: Path) -> None:
+    value = json.loads(jobs.certify("run", *calls(finished, tmp_path)["run"], "--json").out)
+    half, pairs = value["plans"]
+    # 16·4 + 16·48 + 16·16 + 2·16·64 + 16·10 prunable weights; 2:4 leaves stem and classifier alone.
+    assert (half["removed"], half["total"], half["sparsity"]) == (1648, 3296, 0.5)
+    assert (pairs["removed"], pairs["total"], pairs["pattern"]) == (1536, 3072, "2:4")
+    assert value["layers"][0]["target"] == "patch_embed.proj" and len(value["layers"]) == 6
+    for plan in value["plans"]:
+        certificate: dict[str, Any] = json.loads(Path(plan["certificate"]).read_text())
+        assert [entry["limit"] for entry in plan["guarantees"]] == [entry["limit"] for entry in certificate["guarantees"]]
+        assert plan["verified"] == ["files", "replay"]
+        assert plan["counts"]["samples"] == 100
+    assert value["reference"]["digest"] == certificate["pair"]["reference"]
+
+
+def test_a_person_reads_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    said = jobs.certify("run", *calls(finished, tmp_path)["run"])
+    assert said.code == 0
+    assert "1,648 of 3,296 weights removed (50.00%)" in said.out
+    assert said.out.count("Guaranteed at confidence 0.95") == 4
+    assert f"report: {finished / 'report.html'}" in said.out
+
+
+def test_verify_answers_each_requirement(finished: Path) -> None:
+    certificate = finished / "plans" / "two-four" / "certificate.json"
+    wanted = ["disagreement<=1@0.95", "sparsity>=0.5"]
+    said = jobs.certify(
+        "verify", certificate, "--level", "replay", *(part for text in wanted for part in ("--require", text)), "--json"
+    )
+    value = json.loads(said.out)
+    assert (said.code, value["level"], list(value["requirements"])) == (0, "replay", wanted)
+    assert all(answer.startswith("met: ") for answer in value["requirements"].values())
+
+
+def test_size_agrees_with_the_limit_it_plans_for() -> None:
+    """0 of n: the limit 1 - (delta/k)^(1/n) is at most 1 % from n = 437 on, for delta = 5 % shared by four."""
+    value = json.loads(jobs.certify("size", "disagreement", "0.01", "--family", "4", "--json").out)
+    assert value["samples"] == 437
+    assert 1 - 0.0125 ** (1 / 437) <= 0.01 < 1 - 0.0125 ** (1 / 436)
