@@ -83,7 +83,7 @@ def resolve(
     while True:
         fine = variation(values, classes[active])
         settled = _settled(coarse, fine, tolerance, floor[active])
-        _keep(found, active, fine, _unresolved(values, classes[active], coarse, fine), evaluation[active], count)
+        _keep(found, active, fine, _unresolved(values, classes[active], coarse, fine, settled), evaluation[active], count)
         order[active], converged[active] = fine.order, settled
         going = np.flatnonzero(~settled)
         if progress is not None:
@@ -106,13 +106,16 @@ def _settled(coarse: PathVariation, fine: PathVariation, tolerance: float, floor
     return steady & top_steady & (fine.tail <= 10 * allowed)
 
 
-def _unresolved(values: np.ndarray, classes: np.ndarray, coarse: PathVariation, fine: PathVariation) -> dict[str, np.ndarray]:
+def _unresolved(
+    values: np.ndarray, classes: np.ndarray, coarse: PathVariation, fine: PathVariation, settled: np.ndarray
+) -> dict[str, np.ndarray]:
     """What the interpolant may still miss, by field: the smaller of two estimates.
 
         int max_j |p_n' - p_{n/2}'|_j   and   |V_n - V_{n/2}| + tail_n
 
     The first falls with n on a path with kinks, where V_n and V_{n/2} can agree by accident and the coefficients decay too
-    slowly to add up; the second is far smaller on a smooth path. The sup over theta takes the same two in the largest norm.
+    slowly to add up; the second is far smaller on a smooth path. The sup over theta takes the same two in the largest norm,
+    and the larger of them where the path did not settle: an interpolant's speed does not converge at a kink.
     """
     moved = derivative_coefficients(chebyshev_coefficients(values))
     moved[: fine.order // 2] -= derivative_coefficients(chebyshev_coefficients(values[::2]))
@@ -124,7 +127,10 @@ def _unresolved(values: np.ndarray, classes: np.ndarray, coarse: PathVariation, 
     for name, factor in factors.items():
         value = getattr(fine, name)
         tail = factor * (fine.tail if value.ndim == 1 else fine.tail[:, None])
-        found[name] = np.minimum(by_speed[name], np.abs(value - getattr(coarse, name)) + tail)
+        by_order = np.abs(value - getattr(coarse, name)) + tail
+        found[name] = np.minimum(by_speed[name], by_order)
+        if name == "speed_sup":
+            found[name] = np.where(settled, found[name], np.maximum(by_speed[name], by_order))
     return found
 
 
