@@ -63,7 +63,7 @@ def _one(outcomes: Outcomes, statement: str, delta: float, share: float, family:
     else:
         raise Usage(f"statement {statement!r} is not known; known here: {', '.join(METHOD)}")
     sentence = (
-        f"Guaranteed at confidence {1 - delta:.4g}: on images drawn like the certification split, {what} ({seen}). "
+        f"Guaranteed at confidence {1 - Decimal(repr(delta))}: on images drawn like the certification split, {what} ({seen}). "
         f"It holds together with all {family} statements of this job."
     )
     if not limit < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certify.records import Guarantee, Usage
+from certify.records import Guarantee, Refused, Usage
 from certify.theory.binomial import samples_needed, samples_needed_drop
 
 
@@ -16,7 +16,10 @@ def samples_to_halve(found: Guarantee) -> int | None:
     rates = [found.counts[key] / n for key in keys]
     if not 0 < found.limit / 2 < 1 or found.estimate >= found.limit / 2:
         return None
-    return samples_for(found.statement, found.limit / 2, rate=rates[0], gains=sum(rates[1:]), delta=found.share)
+    try:
+        return samples_for(found.statement, found.limit / 2, rate=rates[0], gains=sum(rates[1:]), delta=found.share)
+    except Usage:
+        return None
 
 
 def samples_for(statement: str, limit: float, *, rate: float = 0.0, gains: float = 0.0, delta: float) -> int:
@@ -30,10 +33,11 @@ def samples_for(statement: str, limit: float, *, rate: float = 0.0, gains: float
         raise Usage(f"limit {limit} is not in (0, 1); a share is wanted")
     if not 0 < delta < 1:
         raise Usage(f"delta {delta} is not in (0, 1)")
-    if not rate - gains < limit:
-        raise Usage(f"expected rate {rate - gains:g}: no number of samples brings the limit of such a rate below {limit}")
-    if statement == "disagreement":
-        return samples_needed(limit, delta, rate)
-    if statement == "accuracy_drop":
-        return samples_needed_drop(limit, delta, rate, gains)
+    try:
+        if statement == "disagreement":
+            return samples_needed(limit, delta, rate)
+        if statement == "accuracy_drop":
+            return samples_needed_drop(limit, delta, rate, gains)
+    except Refused as error:
+        raise Usage(f"no number of samples can be given: {error}") from None
     raise Usage(f"statement {statement!r} is not disagreement or accuracy_drop")

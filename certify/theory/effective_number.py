@@ -234,6 +234,20 @@ def removed_energy_upper(retained: float, square: float) -> float:
     return (1.0 - number(retained, "retained", 0.0, 1.0)) * number(square, "square", 0.0)
 
 
+def fraction_of(value: Scalar) -> Fraction:
+    """A number as a fraction of Python whole numbers, whatever integer type it came as.
+
+        p / q;   a float is m 2^e
+
+    value : whole number, fraction or finite float.
+    Returns a fraction. numpy's int64 inside a fraction would overflow.
+    Claim EMP-D1 (Section 1 of theory/emp.md).
+    """
+    if isinstance(value, bool) or not isinstance(value, Rational | float) or not math.isfinite(value):
+        raise Refused(f"{value!r}: a whole number, a fraction or a finite float is expected")
+    return Fraction(int(value.numerator), int(value.denominator)) if isinstance(value, Rational) else Fraction(value)
+
+
 def sums_exact(scores: Scores) -> tuple[Fraction, Fraction]:
     """Sum of sizes and sum of squares, without rounding.
 
@@ -292,10 +306,7 @@ def _rationals(scores: Iterable[Scalar]) -> list[Fraction]:
     values = list(scores)
     if not values:
         raise Refused("scores: empty; every statement is about at least one entry")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, Rational | float) or not math.isfinite(value):
-            raise Refused(f"scores: {value!r}; whole numbers, fractions or finite floats are expected")
-    return [Fraction(value) for value in values]
+    return [fraction_of(value) for value in values]
 
 
 def _by_size(size: Array) -> npt.NDArray[np.intp]:
@@ -307,7 +318,7 @@ def _beta(beta: Rational) -> Fraction:
         raise Refused(f"beta: {beta!r}; a rational is expected (Fraction(3, 10), not 0.3), since it enters a floor")
     if beta <= 0:
         raise Refused(f"beta: {beta}; a rational above 0 is expected")
-    return Fraction(beta)
+    return fraction_of(beta)
 
 
 def _zero_rule(on_zero: str) -> str:

@@ -3,21 +3,26 @@
 omega is a vector of N shares sorted downwards, c = sum omega_i^2 = 1 / D its concentration, phi_K the sum of its K
 largest entries, zeta_k the vector (1/k, ..., 1/k, 0, ..., 0). The least and the largest phi_K at fixed c lie on edges
 [zeta_k, zeta_j], where both are a rational plus a rational times a square root; the ends below are rounded outward.
-For phi_K that are typical of trained weights the lower end is close to the trivial K / N: report the measured mass.
+
+Two edges are enough for every K and c (X1, O(1) where Theorem 1 scans k). On [zeta_k, zeta_1], k > K, put
+y = sqrt((kc - 1)/(k - 1)): phi_K = y + K (c - y^2)/(1 + y), concave in y, which grows with k, so the least is at k = N or
+at k0 = max(K + 1, ceil(D)). With j = floor(D), k0 is no lower than [zeta_{j+1}, zeta_j] if K = 1 or j >= 2K - 1 (both are
+K/k plus a multiple of one root); otherwise k0 + 1 is no higher than k0 (as in Theorem 2), and k = N by concavity.
+
+At scores typical of trained weights the lower end is close to the trivial K / N: report the measured mass.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from numbers import Rational
 
 import numpy as np
 
 from certify.records import Refused
-from certify.theory._arrays import Array, ArrayLike, finite, number, whole
-from certify.theory.effective_number import Scores, effective_number_exact, retained_mass_exact, rounded_up
+from certify.theory._arrays import Array, ArrayLike, finite, whole
+from certify.theory.effective_number import Scores, effective_number_exact, fraction_of, retained_mass_exact, rounded_up
 
 _BITS = 192
 # 1/N as a float may lie below 1/N; such a concentration is lifted to 1/N.
@@ -29,9 +34,9 @@ def retained_mass_range(entries: int, kept: int, concentration: Rational | float
 
         m_K(c) <= phi_K <= M_K(c),   both attained, every value in between occurs
 
-        D <= K + 1 (always for beta >= 1):  m_K = K/N + (1 - K/N) sqrt((N c - 1) / (N - 1)),   K >= 2
-                                            m_1 = (1 + sqrt(2 c - 1)) / 2
-        otherwise                           m_K = min over edges [zeta_k, zeta_1], k > K, and [zeta_{j+1}, zeta_j]
+        m_K = the lesser of phi_K on [zeta_N, zeta_1] and on [zeta_{j+1}, zeta_j], j = floor(D) < N:
+              K/N + (1 - K/N) sqrt((N c - 1) / (N - 1)),  the least for K >= 2 if D <= K + 1 (always for beta >= 1)
+              K/(j+1) + K sqrt((c - 1/(j+1)) / (j (j+1))) if j >= K,  the least for K = 1; 1 if j < K
         M_K = 1 if c >= 1/K, else K/N + sqrt((c - 1/N) K (N - K) / N)
 
     entries       : N >= 1; the number of nonzero shares is valid and tighter.
@@ -39,7 +44,7 @@ def retained_mass_range(entries: int, kept: int, concentration: Rational | float
     concentration : c in [1/N, 1]; a float is the dyadic rational it stands for. Both ends increase with c.
     Returns (lower, upper), rounded outward by less than one unit in the last place.
     Vacuous (K/N) at the lower end as N grows with K/N fixed.
-    Claim EMP-T1, EMP-T2, EMP-T3, EMP-T4 (Section 2.2 of theory/emp.md; repairs arXiv:2509.25606).
+    Claim EMP-X1, EMP-T2, EMP-T3, EMP-T4 (Section 2.2 of theory/emp.md, sharpened; repairs arXiv:2509.25606).
     """
     low, high = retained_mass_range_exact(entries, kept, concentration)
     return -rounded_up(-low), rounded_up(high)
@@ -48,20 +53,17 @@ def retained_mass_range(entries: int, kept: int, concentration: Rational | float
 def retained_mass_range_exact(entries: int, kept: int, concentration: Rational | float) -> tuple[Fraction, Fraction]:
     """The same range between two fractions.
 
-        low <= m_K(c) <= M_K(c) <= high,   m_K - low and high - M_K below 2^-96 for N <= 2^64
+        low <= m_K(c) <= M_K(c) <= high,   m_K - low and high - M_K at most 2^-192
 
     entries, kept, concentration : as in `retained_mass_range`.
     Returns (low, high): sound, and exact where no square root is left.
-    Claim EMP-T1, EMP-T2, EMP-T3 (Section 2.2 of theory/emp.md).
+    Claim EMP-X1, EMP-T2, EMP-T3 (Section 2.2 of theory/emp.md, sharpened).
     """
     n, k, c = _instance(entries, kept, concentration)
     if k == n:
         return Fraction(1), Fraction(1)
-    high = (
-        Fraction(1) if c * k >= 1 else min(Fraction(1), Fraction(k, n) + _root((c - Fraction(1, n)) * k * (n - k) / n, up=True))
-    )
-    edges, slack = _candidates(n, k, c)
-    return max(Fraction(k, n), min(_on_edge(k, c, *edge) for edge in edges) - slack), high
+    high = min(Fraction(1), Fraction(k, n) + _root((c - Fraction(1, n)) * k * (n - k) / n, up=True))
+    return max(Fraction(k, n), min(_on_edge(k, c, *edge) for edge in _least_edges(n, c))), high
 
 
 def retained_mass_bounds(scores: ArrayLike, kept: int) -> tuple[float, float]:
@@ -72,7 +74,7 @@ def retained_mass_bounds(scores: ArrayLike, kept: int) -> tuple[float, float]:
     scores : (N,), any sign, not all 0.
     kept   : K, 1..N.
     Returns (lower, upper), rounded outward; (1, 1) for K >= nnz(s).
-    Claim EMP-T1, EMP-T2, EMP-T3 (Section 2 of theory/emp.md).
+    Claim EMP-X1, EMP-T2, EMP-T3 (Section 2 of theory/emp.md, sharpened).
     """
     values = finite(scores, "scores", (None,))
     count, nonzero = whole(kept, "kept", 1, values.size), int(np.count_nonzero(values))
@@ -106,12 +108,13 @@ def extremal_shares(entries: int, kept: int, concentration: Rational | float) ->
 
     entries, kept, concentration : as in `retained_mass_range`.
     Returns (N,), (N,): phi_K equal to m_K(c) and to M_K(c) up to rounding.
-    Claim EMP-T1, EMP-T3 (Section 2.2 of theory/emp.md).
+    Claim EMP-X1, EMP-T3 (Section 2.2 of theory/emp.md, sharpened).
     """
     n, k, c = _instance(entries, kept, concentration)
-    edges, _ = _candidates(n, k, c) if k < n else ([(n, 1)], Fraction(0))
-    least = min(edges, key=lambda edge: _on_edge(k, c, *edge))
-    most = (n, k) if c * k < 1 else (k, 1)
+    least = most = (n, 1)
+    if k < n:
+        least = min(_least_edges(n, c), key=lambda edge: _on_edge(k, c, *edge))
+        most = (n, k) if c * k < 1 else (k, 1)
     return _point(n, c, *least), _point(n, c, *most)
 
 
@@ -180,10 +183,7 @@ def removed_mass_published(entries: int, effective: int) -> float:
 def _instance(entries: int, kept: int, concentration: Rational | float) -> tuple[int, int, Fraction]:
     n = whole(entries, "entries", 1)
     k = whole(kept, "kept", 1, n)
-    if isinstance(concentration, Rational) and not isinstance(concentration, bool):
-        c = Fraction(concentration)
-    else:
-        c = Fraction(number(concentration, "concentration"))
+    c = fraction_of(concentration)
     least = Fraction(1, n)
     if least * (1 - _LIFT) <= c < least:
         c = least
@@ -214,32 +214,10 @@ def _all_edges(n: int, kept: int, c: Fraction) -> list[tuple[int, int]]:
     return [*edges, (j + 1, j)] if kept < j < n else edges
 
 
-def _candidates(n: int, kept: int, c: Fraction) -> tuple[list[tuple[int, int]], Fraction]:
-    """The few edges among which the least phi_K lies, and how far the search may have missed it.
-
-    D <= K + 1: k = N, or k = 2 for K = 1. Otherwise g(x) = K x + (1 - K x) sqrt((c - x) / (1 - x)), x = 1/k, is convex
-    below x0 and concave above: the ends of the concave part, and the lowest point of the convex part by bisection.
-    """
-    low = max(kept + 1, math.ceil(1 / c))
-    if kept == 1:
-        edges, slack = [(low, 1)], Fraction(0)
-    elif c * (kept + 1) >= 1:
-        edges, slack = [(n, 1)], Fraction(0)
-    else:
-        x0 = (4 * (kept - 1) * c - (1 - c)) / (4 * (kept - 1) - kept * (1 - c))
-        split = min(n, max(low, math.ceil(1 / x0))) if x0 > 0 else n
-        bottom = _lowest(lambda k: _on_edge(kept, c, k, 1), split, n)
-        edges, slack = [(k, 1) for k in {low, max(low, split - 1), bottom, n}], Fraction(4 * n, 2**_BITS)
+def _least_edges(n: int, c: Fraction) -> list[tuple[int, int]]:
+    """The edges on which the least phi_K lies, whatever K is."""
     j = math.floor(1 / c)
-    return ([*edges, (j + 1, j)] if kept < j < n else edges), slack
-
-
-def _lowest(value: Callable[[int], Fraction], low: int, high: int) -> int:
-    """The lowest point of a sequence that falls, then rises, on low..high."""
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if value(middle) <= value(middle + 1) else (middle + 1, high)
-    return low
+    return [(n, 1), (j + 1, j)] if j < n else [(n, 1)]
 
 
 def _root(r: Fraction, *, up: bool) -> Fraction:

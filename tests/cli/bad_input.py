@@ -118,6 +118,24 @@ def more_samples_than_there_are(desk: Desk) -> list[object]:
     return desk.digits(splits={"certification": 5000})
 
 
+@bad(3, "calibration split is empty")
+def no_calibration_samples(desk: Desk) -> list[object]:
+    return desk.digits(splits={"calibration": 0})
+
+
+@bad(3, "no training samples", "splits.train")
+def no_training_samples(desk: Desk) -> list[object]:
+    return desk.digits(splits={"train": 0})
+
+
+@bad(2, "splits.train = nan")
+def samples_without_a_number(desk: Desk) -> list[object]:
+    command = desk.digits()
+    recipe = desk.folder / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('"train" = 200', '"train" = nan'))
+    return command
+
+
 @bad(3, "19 samples", "too few", "at least 20")
 def too_few_certification_samples(desk: Desk) -> list[object]:
     return desk.digits(splits={"certification": 19})
@@ -203,7 +221,7 @@ def delta_of_zero(desk: Desk) -> list[object]:
     return desk.digits(guarantees={"delta": 0.0})
 
 
-@bad(2, "accuracy_drop needs labels")
+@bad(2, "recipe: accuracy_drop needs labels")
 def accuracy_drop_without_labels(desk: Desk) -> list[object]:
     return desk.digits(data={"labels": "none"})
 

@@ -1,12 +1,14 @@
 """The register of looks: a look counts once, spends its share, and cannot be unseen."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from certify.data import look, register_path
+from certify.data import register as register_module
 from certify.records import Refused
 from certify.records.recipe import DataRecipe
 
@@ -35,7 +37,7 @@ def test_second_look_is_refused_when_delta_is_spent(register):
 
 
 def test_shares_are_spent_to_the_last(register):
-    for number, share in enumerate((0.1, 0.2, 0.3, 0.4), start=1):  # their sum rounds to 1 + 2e-16 in some orders
+    for number, share in enumerate((0.4, 0.2, 0.3, 0.1), start=1):  # added in this order: 1 + 2e-16
         assert look(register, "split", f"family {number}", 0.05, share) == number
     assert look(register, "split", "family 2", 0.05, 0.2) == 2  # a repeated job counts as it did the first time
     with pytest.raises(Refused, match="4 earlier looks"):
@@ -60,7 +62,15 @@ def test_torn_line_was_no_look_but_damage_is_refused(register):
         look(register, "split", "second", 0.05, 1.0)
 
 
-def test_concurrent_looks_never_overspend(register):
+def test_concurrent_looks_never_overspend(register, monkeypatch):
+    def slow_read(path):
+        found = read(path)
+        time.sleep(0.005)
+        return found
+
+    read = register_module._read
+    monkeypatch.setattr(register_module, "_read", slow_read)
+
     def attempt(number):
         try:
             return look(register, "split", f"family {number}", 0.05, 0.25)

@@ -42,6 +42,16 @@ def test_the_ends_are_the_networks_to_the_bit() -> None:
     assert all(torch.equal(tensor, states[0][name]) for name, tensor in state_of(reference).items()), "the argument is untouched"
 
 
+def test_no_arithmetic_is_done_at_the_ends() -> None:
+    """start + 1 · (end - start) loses an end that is small against the start."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
+    small, large = ({"1.weight": torch.full((2, 2), size)} for size in (3e-20, 7.0))
+    for reference, shipped in ((small, large), (large, small)):
+        segment, ones = Segment(model, reference, shipped), torch.ones(1, 2)
+        for theta, state in ((0.0, shipped), (1.0, reference)):
+            assert segment.logits(ones, theta)[0, 0] == 2 * float(state["1.weight"][0, 0])
+
+
 def test_buffers_move_along() -> None:
     """Halfway, the running statistics are halfway: numpy with the interpolated tensors gives the same."""
     images = torch.randn(3, 1, 3, 3)

@@ -100,6 +100,7 @@ def test_training_learns_and_reports(stripes):
 def test_result_depends_on_the_seed_only(stripes):
     settings = TrainingRecipe(epochs=2, batch_size=16)
     first = bits(fit(network(), stripes, INDICES, settings, seed=5, state=None))
+    assert bits(fit(network().eval(), stripes, INDICES, settings, seed=5, state=None)) == first
     torch.manual_seed(1234)
     before = torch.get_rng_state()
     assert bits(fit(network(), stripes, INDICES, settings, seed=5, state=None)) == first

@@ -1,4 +1,4 @@
-"""The theorems implemented here, as data. IDs, statements and defects follow the specification in `../shared/theory`.
+"""Claims about removing weights from layers, about rates and about bulk laws, as data.
 
 MP-paper is arXiv:2606.02608, OR1 its Online Resource 1. X.. sharpen the paper and are proved in the specification; F..
 are defects of the literal text with a counterexample, and name the function that holds the repaired form; M.. are
@@ -27,7 +27,7 @@ _PATH = r"$\gamma_s$ Lipschitz on $[0,1]$"
 _SAMPLED = "samples independent, from the population, not used for any choice"
 _MP_MODEL = r"$R\in\mathbb R^{n\times m}$, independent entries, mean 0, variance $v$; $m/n\to c$"
 
-CLAIMS: tuple[Claim, ...] = (
+LAYER_CLAIMS: tuple[Claim, ...] = (
     _claim(
         "N0-norms",
         "Induced max norm",
@@ -286,11 +286,3 @@ CLAIMS: tuple[Claim, ...] = (
         "laws.tracy_widom.tracy_widom_cdf",
     ),
 )
-
-
-def claim(id: str) -> Claim:
-    """The claim of that ID."""
-    return BY_ID[id]
-
-
-BY_ID = {entry.id: entry for entry in CLAIMS}
