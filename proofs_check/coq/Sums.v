@@ -133,13 +133,16 @@ Proof.
   rewrite sum_const in H. replace (INR n * 1 ^ 2) with (INR n) in H by ring. exact H.
 Qed.
 
+Lemma abs_bounds x a : Rabs x <= a -> - a <= x <= a.
+Proof. intros H. unfold Rabs in H. destruct (Rcase_abs x); lra. Qed.
+
 Lemma INR_inv_nonneg T : 0 <= / INR T.
 Proof.
   destruct T as [|T]; [simpl; rewrite Rinv_0; lra|].
   apply Rlt_le, Rinv_0_lt_compat, lt_0_INR. lia.
 Qed.
 
-Lemma INR_pos T : (0 < T)%nat -> 0 < INR T.
+Lemma INR_above_0 T : (0 < T)%nat -> 0 < INR T.
 Proof. intros H. apply lt_0_INR. exact H. Qed.
 
 Lemma mean_le T f g : (forall s, (s < T)%nat -> f s <= g s) -> mean T f <= mean T g.

@@ -35,7 +35,9 @@ def calls(run: Path, folder: Path) -> dict[str, list[object]]:
 TOLD = {"describe": "targets", "verify": "checks", "size": "samples", "speed": "settings", "report": "report"}
 
 
-@pytest.mark.parametrize("verb", [command.name or command.callback.__name__ for command in app.registered_commands])
+@pytest.mark.parametrize(
+    "verb", [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+)
 def test_one_object_and_nothing_else(verb: str, run: Path, tmp_path: Path) -> None:
     said = jobs.certify(verb, *calls(run, tmp_path)[verb], "--json")
     assert (said.code, said.err) == (0, "")

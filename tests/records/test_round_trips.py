@@ -254,13 +254,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "dense group": (lambda: plan(edits=(Edit("fc", np.ones((2, 8))),)), "group 0 of row 0 keeps 4 of 4; pattern 2:4 allows 2"),
     "ragged": (lambda: plan(edits=(Edit("fc", np.zeros((2, 6))),)), "6 inputs do not divide"),
     "no certification": (lambda: splits(indices={"train": ()}, samples={"train": ()}), "expected train, calibration"),
-    "lengths of a split": (lambda: splits(samples=splits().samples | {"train": ()}), "2 positions and 0 samples"),
-    "same position": (lambda: splits(indices=splits().indices | {"tuning": (0, 5)}), "serves train and tuning"),
+    "lengths of a split": (lambda: splits(samples=dict(splits().samples) | {"train": ()}), "2 positions and 0 samples"),
+    "same position": (lambda: splits(indices=dict(splits().indices) | {"tuning": (0, 5)}), "serves train and tuning"),
     "same content": (
-        lambda: splits(samples=splits().samples | {"certification": (sha256_json(2), sha256_json(7))}),
+        lambda: splits(samples=dict(splits().samples) | {"certification": (sha256_json(2), sha256_json(7))}),
         "serves calibration and certification",
     ),
-    "twice in one split": (lambda: splits(indices=splits().indices | {"train": (0, 0)}), "stands twice in train"),
+    "twice in one split": (lambda: splits(indices=dict(splits().indices) | {"train": (0, 0)}), "stands twice in train"),
 }
 
 
@@ -274,7 +274,7 @@ def test_a_record_refuses_what_it_does_not_mean(name: str) -> None:
 
 def test_a_duplicate_within_one_split_is_no_overlap() -> None:
     twin = sha256_json(0)
-    assert splits(samples=splits().samples | {"train": (twin, twin)}).samples["train"] == (twin, twin)
+    assert splits(samples=dict(splits().samples) | {"train": (twin, twin)}).samples["train"] == (twin, twin)
 
 
 TAMPERED: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
@@ -351,9 +351,9 @@ def test_a_mask_with_fewer_than_allowed_obeys_its_pattern() -> None:
 def test_an_edge_is_violated_beyond_both_tolerances_only() -> None:
     high = bound("high", (0.9, 2.0))
     assert "worst sample 0: 1 > 0.9" in ladder(bounds=(bound(), high)).violations()[0]
-    for room in ({"tolerance": np.array([0.1, 0.0])},):
-        assert not ladder(bounds=(bound(**room), high)).violations()
-        assert not ladder(bounds=(bound(), bound("high", (0.9, 2.0), **room))).violations()
+    room = np.array([0.1, 0.0])
+    assert not ladder(bounds=(bound(tolerance=room), high)).violations()
+    assert not ladder(bounds=(bound(), bound("high", (0.9, 2.0), tolerance=room))).violations()
     assert ladder(bounds=(bound(), high)).summary()["violations"] == 1
     drawn = ladder(bounds=(bound(), high), edges=(Edge("low", "high", "X8", asserted=False),))
     assert not drawn.violations() and drawn.summary()["edges_asserted"] == 0

@@ -1,0 +1,1 @@
+"""Machine-checked proofs for arbitrary dimensions: one .v file per topic, their index, and the runner."""
