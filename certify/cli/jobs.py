@@ -76,7 +76,9 @@ def compare(
     labels: Annotated[str, typer.Option("--labels", help="given, or none for unlabelled images.")] = "given",
     num_classes: Annotated[int, typer.Option("--num-classes", help="0 keeps the model's own.")] = 0,
     model_kwargs: Annotated[list[str] | None, typer.Option("--model-kwargs", help="key=value, repeatable.")] = None,
-    calibration: Annotated[float, typer.Option("--calibration", help="Share or count of samples for the ladder.")] = 0.2,
+    calibration: Annotated[
+        float, typer.Option("--calibration", help="Samples for the ladder: a share, the rest then certifies, or a count.")
+    ] = 0.2,
     delta: Annotated[float, typer.Option("--delta", help="Error probability all statements share.")] = 0.05,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the splits.")] = 0,
     threads: Annotated[int, typer.Option("-j", "--workers", help="Threads; results are the same bytes for the same number.")] = 1,

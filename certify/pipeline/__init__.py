@@ -11,8 +11,8 @@ from certify.records import Recipe, Run
 
 STAGES = (
     "splits",
-    "reference",
     "targets",
+    "reference",
     "evidence",
     "spectra",
     "plans",

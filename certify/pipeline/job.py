@@ -31,7 +31,7 @@ from certify.networks.masking import masked_state, masks
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
-from certify.pruning import prune
+from certify.pruning import chosen_targets, prune
 from certify.records import (
     Evidence,
     Outcomes,
@@ -47,6 +47,7 @@ from certify.records import (
 )
 from certify.records.files import read_json, write_json
 from certify.records.hashing import sha256_file, sha256_json
+from certify.records.recipe import PlanRecipe
 from certify.report import write_report
 from certify.risk import check_split, guarantee
 from certify.spectra import fit_spectra
@@ -213,12 +214,17 @@ class Job:
         return lambda epoch, epochs, loss: self.progress(f"{label} (epoch {epoch}/{epochs}, loss {loss:.3f})", epoch / epochs)
 
     def targets(self) -> None:
-        def work() -> None:
-            globs = {"include": ("*",), "exclude": ()}
-            found = describe(self.network, **globs)
-            write_json(self.run.path("targets.json"), [target.to_json() for target in found])
+        """The list of targets; plans that could not be made are refused here, before anything is trained."""
 
-        self._stage("targets", [self.run.path("reference.safetensors")], [self.run.path("targets.json")], work)
+        def work() -> None:
+            for wanted in self.recipe.plan:
+                chosen_targets(self._targets_of(wanted), wanted.pattern, wanted.name)
+            write_json(self.run.path("targets.json"), [target.to_json() for target in describe(self.network)])
+
+        self._stage("targets", [self.run.path("splits.json")], [self.run.path("targets.json")], work)
+
+    def _targets_of(self, wanted: PlanRecipe) -> tuple[Target, ...]:
+        return describe(self.network, include=wanted.include, exclude=wanted.exclude)
 
     def evidence(self) -> None:
         path = self.run.path("evidence.safetensors")
@@ -227,7 +233,9 @@ class Job:
             model = self.model(self.reference_state)
             indices = self.split.indices["calibration"]
             batches = (self.samples.images(indices[i : i + 128]) for i in range(0, len(indices), 128))
-            found = collect(model, self.target_list, batches, split=self.split.digest("calibration"))
+            asked = {target.name for wanted in self.recipe.plan for target in self._targets_of(wanted) if not target.skipped}
+            targets = [target for target in self.target_list if target.name in asked or not self.recipe.plan]
+            found = collect(model, targets, batches, split=self.split.digest("calibration"))
             found.save(path)
 
         self._stage("evidence", [self.run.path("reference.safetensors"), self.run.path("targets.json")], [path], work)
@@ -245,7 +253,7 @@ class Job:
             folder = self.run.plan(wanted.name)
 
             def work(wanted: Any = wanted, folder: Path = folder) -> None:
-                targets = describe(self.network, include=wanted.include, exclude=wanted.exclude)
+                targets = self._targets_of(wanted)
                 evidence = Evidence.load(self.run.path("evidence.safetensors"))
                 plan = prune(
                     targets, evidence, name=wanted.name, method=wanted.method, sparsity=wanted.sparsity, pattern=wanted.pattern

@@ -35,30 +35,30 @@ def prune(
     if (sparsity is None) == (pattern is None):
         raise Usage(f"plan {name}: give a sparsity or a pattern, and only one of them")
     scores = METHODS[method](evidence)
-    prunable = [target for target in targets if not target.skipped]
-    skipped = [(target.name, target.skipped) for target in targets if target.skipped]
+    chosen, skipped = chosen_targets(targets, pattern, name)
     if sparsity is not None:
-        chosen = prunable
         kept = keep_largest({target.name: scores[target.name] for target in chosen}, sparsity)
     else:
         assert pattern is not None
-        chosen, left = _divisible(prunable, pattern)
-        skipped += left
-        if not chosen:
-            raise Usage(f"plan {name}: pattern {pattern} applies to no target; first: {left[0][0]}: {left[0][1]}")
         kept = {target.name: group_top(scores[target.name], *parse_pattern(pattern)) for target in chosen}
     edits = tuple(Edit(target.name, kept[target.name]) for target in chosen)
     return Plan(name, method, evidence.reference, edits, sparsity, pattern, {}, tuple(skipped))
 
 
-def _divisible(targets: Sequence[Target], pattern: str) -> tuple[list[Target], list[tuple[str, str]]]:
-    group = parse_pattern(pattern)[1]
-    chosen, left = [], []
+def chosen_targets(targets: Sequence[Target], pattern: str | None, name: str) -> tuple[list[Target], list[tuple[str, str]]]:
+    """The targets a plan edits, and (name, reason) of every other one. A plan that edits nothing is a usage error."""
+    group = parse_pattern(pattern)[1] if pattern is not None else 1
+    chosen, skipped = [], []
     for target in targets:
-        if target.role != "block":
-            left.append((target.name, f"the {target.role} stays dense under a k:n pattern"))
+        if target.skipped:
+            skipped.append((target.name, target.skipped))
+        elif pattern is not None and target.role != "block":
+            skipped.append((target.name, f"the {target.role} stays dense under a k:n pattern"))
         elif target.cols % group:
-            left.append((target.name, f"{target.cols} inputs do not divide into groups of {group}"))
+            skipped.append((target.name, f"{target.cols} inputs do not divide into groups of {group}"))
         else:
             chosen.append(target)
-    return chosen, left
+    if not chosen:
+        first = f"; first: {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise Usage(f"plan {name}: {f'pattern {pattern}' if pattern else 'it'} applies to no target{first}")
+    return chosen, skipped
