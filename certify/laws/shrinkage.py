@@ -1,4 +1,4 @@
-"""What to do with the singular values of signal plus noise: keep or drop them, or shrink them (Gavish and Donoho).
+"""What to do with the singular values of signal plus noise: keep or drop them, or shrink them (Gavish and Donoho; Leeb).
 
 The setting is that of `spikes`. Each shrinker minimises the limit of one loss of the reconstruction sum_i eta(s_i) u'_i v'_i^T.
 """
@@ -63,17 +63,22 @@ def shrink_frobenius(s: npt.ArrayLike, rows: int, cols: int, entry_variance: flo
 
 
 def shrink_operator(s: npt.ArrayLike, rows: int, cols: int, entry_variance: float) -> Array:
-    """The shrinker that minimises the operator-norm loss: the strength of the signal itself.
+    """The shrinker that minimises the operator-norm loss.
 
-        eta(s) = theta(s)  for s >= sqrt b,   0 below
+        eta(s) = theta sqrt((theta^2 + v min(n, m)) / (theta^2 + v max(n, m)))  for s >= sqrt b,   0 below
+               = theta min(c, d) / max(c, d),   c^2, d^2 the overlaps;   its loss is theta sqrt(1 - min(c, d)^2)
 
     s              : any shape, >= 0, singular values of W.
-    rows, cols     : shape of W, >= 1; the same for the transpose.
+    rows, cols     : shape (n, m) of W, >= 1; the same for the transpose.
     entry_variance : v > 0, of the noise.
-    Returns the shrunken values, the largest of the three shrinkers; they jump to theta_c at the edge.
-    Claim GD-shrinkers (Gavish and Donoho, IEEE Trans. Inform. Theory 63, 2017).
+    Returns the shrunken values, the largest of the three shrinkers; they jump at the edge. eta = theta, as Gavish and
+    Donoho (2017) have it, is best for square W alone: on 400 x 100, theta = 1.5 theta_c, its loss is 4.7 % larger.
+    Claim GD-shrinker-operator (Leeb, SIAM J. Math. Data Sci. 4, 2022).
     """
-    return strength(s, rows, cols, entry_variance)
+    theta = strength(s, rows, cols, entry_variance)
+    critical = detection_threshold(rows, cols, entry_variance)
+    square, aspect = (theta / critical) ** 2, math.sqrt(min(rows, cols) / max(rows, cols))
+    return theta * np.sqrt((square + aspect) / (square + 1.0 / aspect))
 
 
 def shrink_nuclear(s: npt.ArrayLike, rows: int, cols: int, entry_variance: float) -> Array:

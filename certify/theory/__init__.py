@@ -8,10 +8,11 @@ Reading order:
 4. `budget`        — the paper's layerwise budget, token counts, its Gaussian model;
 5. `elastic_net`   — when the regulariser pays for a removal;
 6. `binomial`      — what outcomes on unseen samples say about the population;
-7. `claims`        — every theorem above as data: statement, hypotheses, source, function.
+7. `emp`           — effective-number pruning;
+8. `rank_monotone`, `graph_spectra` — which masks must coincide, what a spectral score cannot tell;
+9. `claims`        — every theorem above as data: statement, hypotheses, source, function.
 
 Every function refuses NaN, infinity, empty samples and shapes it does not state (`certify.records.Refused`). Values are
-rounded to
-nearest: right to the stated accuracy (tier `resolved`), not outward. Nothing here turns a comparison with NaN into a
-         certificate.
+rounded to nearest: right to the stated accuracy (tier `resolved`), not outward, unless a function says otherwise. Nothing
+here turns a comparison with NaN into a certificate.
 """

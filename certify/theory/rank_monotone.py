@@ -12,7 +12,7 @@ import numpy as np
 
 from certify.records import Refused
 from certify.theory._arrays import Array, ArrayLike, whole
-from certify.theory.effective_number import Mask
+from certify.theory.emp.effective_number import Mask
 
 
 def top_mask(scores: ArrayLike, kept: int, base: ArrayLike | None = None) -> Mask:

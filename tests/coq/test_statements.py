@@ -15,18 +15,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from certify.theory import (
-    budget,
-    cross_entropy,
-    data_path_scores,
-    effective_number,
-    elastic_net,
-    margins,
-    mass_bounds,
-    path,
-    rank_monotone,
-    retained_loss,
-)
+from certify.theory import budget, cross_entropy, elastic_net, margins, path, rank_monotone
+from certify.theory.emp import data_path_scores, effective_number, mass_bounds, retained_loss
 from proofs_check.coq.index import ENTRIES
 
 getcontext().prec = 400

@@ -10,6 +10,7 @@ from certify.laws.claims import LAW_CLAIMS
 from certify.theory.claims import BY_ID
 from proofs_check.obligations import PROVED, run, unsatisfiable, zero
 from proofs_check.symbolic.laws import OBLIGATIONS
+from tests.laws.wrong_edits import EDITS, ROOT
 
 
 @pytest.mark.parametrize("entry", LAW_CLAIMS, ids=lambda entry: entry.id)
@@ -48,3 +49,10 @@ def test_wrong_versions_fail():
     t, noise, k = z3.Reals("t g k")
     conclusion = (t + noise) * (t + noise * k * k) > noise * (1 + k) * (1 + k) * t
     assert unsatisfiable([t > 0, noise > 0, k > 0], conclusion).startswith("negation sat")
+
+
+@pytest.mark.parametrize("file, text, wrong", EDITS)
+def test_wrong_edits_still_apply(file, text, wrong):
+    source = (ROOT / "certify" / "laws" / file).read_text(encoding="utf-8")
+    assert source.count(text) == 1
+    assert text != wrong

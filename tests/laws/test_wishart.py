@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certify.laws.bulk_fit import variance_by_norm, variance_by_quantiles, variance_interval
-from certify.laws.edge import bulk_edge
 from certify.laws.marchenko_pastur import MarchenkoPasturSingular
 from certify.laws.wishart import (
     WishartEdge,
@@ -60,7 +59,6 @@ def test_transposition(rows, cols, variance):
 
 
 def test_johnstone_is_not_invariant():
-    assert johnstone_edge(400, 20, 1.0).centre < johnstone_edge(20, 400, 1.0).centre * (1 + 1e-12) or True
     assert abs(johnstone_edge(400, 20, 1.0).centre - johnstone_edge(20, 400, 1.0).centre) > 1.0
 
 
@@ -74,7 +72,7 @@ def test_level_inverts_sf():
 
 @pytest.mark.parametrize("rows, cols", [(120, 60), (60, 60), (100, 6)])
 def test_monte_carlo_level(rows, cols):
-    """MC-E at 4000 draws: the exceedance of the 5 % and 50 % levels, Clopper–Pearson at 1e-6 widened by the second-order error."""
+    """MC-E at 4000 draws: the exceedance of the 5 % and 50 % levels, limits at 1e-6 widened by the second-order error."""
     draws = largest(rows, cols, 4000, np.random.default_rng(23))
     edge = symmetric_edge(rows, cols, 1.0)
     for beta in (0.05, 0.5):
@@ -83,7 +81,6 @@ def test_monte_carlo_level(rows, cols):
         assert clopper_pearson_lower(above, 4000, 1e-6) - error <= beta <= clopper_pearson_upper(above, 4000, 1e-6) + error
     centred = (draws**2 - edge.centre) / edge.scale
     assert abs(centred.mean() + 1.2065336) < 5.0 * centred.std() / math.sqrt(4000) + 0.5 * min(rows, cols) ** (-2 / 3)
-    assert abs((draws**2).mean() - (bulk_edge(rows, cols, 1.0) ** 2 - 1.2065 * edge.scale)) < 0.35 * edge.scale
 
 
 @pytest.mark.parametrize("rows, cols", [(100, 50), (50, 50), (3, 40), (1, 1)])

@@ -18,9 +18,9 @@ IDS = sorted(BY_ID, key=len, reverse=True)
 
 def public_members():
     for package in (certify.theory, certify.laws):
-        for info in pkgutil.iter_modules(package.__path__):
-            name = f"{package.__name__}.{info.name}"
-            if info.name.startswith("_") or info.name == "claims":
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            name = info.name
+            if "._" in name or ".claims" in name:
                 continue
             module = importlib.import_module(name)
             for member, value in vars(module).items():

@@ -11,11 +11,11 @@ from certify.theory.claims.ranking import RANKING_CLAIMS
 
 CLAIMS = (*EMP_CLAIMS, *RANKING_CLAIMS)
 MODULES = (
-    "effective_number",
-    "mass_bounds",
-    "retained_loss",
-    "data_path_scores",
-    "score_laws",
+    "emp.effective_number",
+    "emp.mass_bounds",
+    "emp.retained_loss",
+    "emp.data_path_scores",
+    "emp.score_laws",
     "rank_monotone",
     "graph_spectra",
 )

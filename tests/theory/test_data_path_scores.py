@@ -13,7 +13,8 @@ from certify.records import Refused
 from certify.theory.binomial import clopper_pearson_lower
 from certify.theory.budget import budget, data_path_size
 from certify.theory.cross_entropy import cross_entropy
-from certify.theory.data_path_scores import (
+from certify.theory.elastic_net import entrywise_l1, frobenius_squared
+from certify.theory.emp.data_path_scores import (
     ORDERS,
     accuracy_change_upper,
     budget_upper_groups,
@@ -31,10 +32,9 @@ from certify.theory.data_path_scores import (
     random_sign_multiplier,
     row_scores,
 )
-from certify.theory.effective_number import effective_number, keep_mask, retained_mass
-from certify.theory.elastic_net import entrywise_l1, frobenius_squared
+from certify.theory.emp.effective_number import effective_number, keep_mask, retained_mass
+from certify.theory.emp.mass_bounds import retained_mass_bounds
 from certify.theory.margins import may_gain, may_lose, true_margin
-from certify.theory.mass_bounds import retained_mass_bounds
 from theory.emp_strategies import layer_instances
 
 SLACK = 1e-9

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certify.records import Refused
-from certify.theory.effective_number import (
+from certify.theory.emp.effective_number import (
     effective_number,
     effective_number_exact,
     keep_mask,

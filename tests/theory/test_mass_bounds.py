@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certify.records import Refused
-from certify.theory.effective_number import (
+from certify.theory.emp.effective_number import (
     effective_number_exact,
     kept_count_exact,
     retained_mass,
     retained_mass_exact,
 )
-from certify.theory.mass_bounds import (
+from certify.theory.emp.mass_bounds import (
     cell_holds_exact,
     cell_retained_mass_infimum,
     extremal_shares,

@@ -12,9 +12,9 @@ from strategies import labelled_logits
 
 from certify.records import Refused
 from certify.theory.cross_entropy import cross_entropy, log_probabilities
-from certify.theory.effective_number import keep_mask, kept_count, removed_mass, retained_mass
-from certify.theory.mass_bounds import cell_retained_mass_infimum
-from certify.theory.retained_loss import (
+from certify.theory.emp.effective_number import keep_mask, kept_count, removed_mass, retained_mass
+from certify.theory.emp.mass_bounds import cell_retained_mass_infimum
+from certify.theory.emp.retained_loss import (
     change_published_mass,
     change_published_trace,
     change_upper_additive,

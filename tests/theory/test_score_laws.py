@@ -8,8 +8,8 @@ import pytest
 from scipy import integrate, optimize, stats
 
 from certify.records import Refused
-from certify.theory.effective_number import effective_number, kept_count, retained_mass
-from certify.theory.score_laws import (
+from certify.theory.emp.effective_number import effective_number, kept_count, retained_mass
+from certify.theory.emp.score_laws import (
     default_init_ratio,
     gamma_power,
     gaussian_norm,

@@ -13,7 +13,7 @@ _EMP = "theory/emp.md"
 
 def _claim(id: str, title: str, statement: str, hypotheses: tuple[str, ...], source: str, function: str) -> Claim:
     return Claim(
-        id=id, title=title, statement=statement, hypotheses=hypotheses, source=source, function=f"certify.theory.{function}"
+        id=id, title=title, statement=statement, hypotheses=hypotheses, source=source, function=f"certify.theory.emp.{function}"
     )
 
 

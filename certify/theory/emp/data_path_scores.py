@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from certify.records import Refused
 from certify.theory._arrays import Array, ArrayLike, at_least, finite, level, number, representable, whole
-from certify.theory.effective_number import Mask, sums_exact
+from certify.theory.emp.effective_number import Mask, sums_exact
 
 ORDERS = (1.0, 2.0, 4.0, 8.0, math.inf)
 

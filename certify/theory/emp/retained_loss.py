@@ -14,7 +14,7 @@ import numpy as np
 from certify.records import Refused
 from certify.theory._arrays import Array, ArrayLike, at_least, finite, number, representable, whole
 from certify.theory.cross_entropy import increase_lower, increase_upper
-from certify.theory.mass_bounds import cell_retained_mass_infimum
+from certify.theory.emp.mass_bounds import cell_retained_mass_infimum
 
 
 def removed_squared_upper(retained: float, one: float, square: float) -> float:

@@ -22,7 +22,7 @@ import numpy as np
 
 from certify.records import Refused
 from certify.theory._arrays import Array, ArrayLike, finite, whole
-from certify.theory.effective_number import Scores, effective_number_exact, fraction_of, retained_mass_exact, rounded_up
+from certify.theory.emp.effective_number import Scores, effective_number_exact, fraction_of, retained_mass_exact, rounded_up
 
 _BITS = 192
 # 1/N as a float may lie below 1/N; such a concentration is lifted to 1/N.
