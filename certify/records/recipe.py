@@ -270,7 +270,7 @@ class Recipe:
             value = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise Usage(f"{source}: not TOML ({error})") from None
-        return _from_table(cls, value, source, "")
+        return _from_table(cls, _written_out(value, source), source, "")
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -281,6 +281,34 @@ class Recipe:
         except UnicodeDecodeError:
             raise Usage(f"{path}: not a text file; a recipe is TOML in UTF-8") from None
         return cls.from_toml(text, str(path))
+
+
+# Keys that may stand at the top, as the flags of the command line do: key -> (table, key in it).
+SHORT_KEYS = {
+    "checkpoint": ("model", "checkpoint"),
+    "num_classes": ("model", "num_classes"),
+    "model_kwargs": ("model", "kwargs"),
+    "data_dir": ("data", "dir"),
+    "split": ("data", "split"),
+    "labels": ("data", "labels"),
+}
+DEFAULT_PLANS = ({"name": "magnitude-50", "sparsity": 0.5}, {"name": "magnitude-2-4", "pattern": "2:4"})
+
+
+def _written_out(value: dict[str, Any], source: str) -> dict[str, Any]:
+    """A recipe with its short forms (`model = "NAME"`, `data-dir = "DIR"`) in their tables, and plans if it names none."""
+    found = {key.replace("-", "_"): entry for key, entry in value.items()}
+    if isinstance(found.get("model"), str):
+        found["model"] = {"name": found["model"]}
+    for short, (table, key) in SHORT_KEYS.items():
+        if short in found:
+            entry = found.setdefault(table, {})
+            if not isinstance(entry, dict) or key in entry:
+                raise Usage(f"{source}: {short} stands at the top and {table}.{key} too; keep one of them")
+            found[table] = entry | {key: found.pop(short)}
+    if "plan" not in found and "shipped" not in found:
+        found["plan"] = list(DEFAULT_PLANS)
+    return found
 
 
 def _toml(value: Any) -> str:

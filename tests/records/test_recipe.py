@@ -143,3 +143,27 @@ def test_values_a_record_cannot_hold_are_refused(value: str) -> None:
             SplitRecipe(train=float(value))
         with pytest.raises(Usage):
             GuaranteeRecipe(delta=float(value))
+
+
+def test_short_forms_mean_what_their_tables_say() -> None:
+    short = 'model = "resnet18"\ncheckpoint = "a.pth"\nnum-classes = 3\ndata-dir = "images"\nlabels = "given"\n'
+    long = """
+[model]
+name = "resnet18"
+checkpoint = "a.pth"
+num_classes = 3
+[data]
+dir = "images"
+[[plan]]
+name = "magnitude-50"
+sparsity = 0.5
+[[plan]]
+name = "magnitude-2-4"
+pattern = "2:4"
+"""
+    assert Recipe.from_toml(short, "short") == Recipe.from_toml(long, "long")
+
+
+def test_a_short_form_beside_its_table_is_refused() -> None:
+    with pytest.raises(Usage, match=r"checkpoint stands at the top and model\.checkpoint too"):
+        Recipe.from_toml('checkpoint = "a"\ndata-dir = "d"\n[model]\nname = "m"\ncheckpoint = "b"\n', "twice")
