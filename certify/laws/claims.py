@@ -218,7 +218,7 @@ LAW_CLAIMS: tuple[Claim, ...] = (
         r"refuted for $n\ne m$: $\eta=\hat\theta$ (Gavish and Donoho 2017); at $n=400$, $m=100$, "
         r"$\theta=1.5\,\theta_c$ its loss is 1.0469 times the best",
         (_MODEL, _SPIKE, _EDGES),
-        "Leeb, SIAM J. Math. Data Sci. 4 (2022)",
+        "Leeb, arXiv:2005.11807",
         "shrinkage.shrink_operator",
     ),
 )

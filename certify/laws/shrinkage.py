@@ -73,7 +73,7 @@ def shrink_operator(s: npt.ArrayLike, rows: int, cols: int, entry_variance: floa
     entry_variance : v > 0, of the noise.
     Returns the shrunken values, the largest of the three shrinkers; they jump at the edge. eta = theta, as Gavish and
     Donoho (2017) have it, is best for square W alone: on 400 x 100, theta = 1.5 theta_c, its loss is 4.7 % larger.
-    Claim GD-shrinker-operator (Leeb, SIAM J. Math. Data Sci. 4, 2022).
+    Claim GD-shrinker-operator (Leeb, arXiv:2005.11807).
     """
     theta = strength(s, rows, cols, entry_variance)
     critical = detection_threshold(rows, cols, entry_variance)

@@ -37,7 +37,7 @@ REACH = 64.0
 # Rounding of the determinants: eigenvalues and Airy functions, measured against tables of 16 digits.
 ROUNDING = 2e-15
 
-# Mean, variance, skewness, excess kurtosis (Bornemann, Markov Process. Related Fields 16, 2010, table 9 and sequel).
+# Mean, variance, skewness, excess kurtosis (Bornemann, Markov Process. Related Fields 16, 2010).
 MOMENTS = {
     1: (-1.2065335745820, 1.607781034581, 0.29346452408, 0.1652429384),
     2: (-1.771086807411, 0.8131947928329, 0.224084203610, 0.0934480876),

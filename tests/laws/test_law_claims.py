@@ -10,7 +10,8 @@ from certify.laws.claims import LAW_CLAIMS
 from certify.theory.claims import BY_ID
 from proofs_check.obligations import PROVED, run, unsatisfiable, zero
 from proofs_check.symbolic.laws import OBLIGATIONS
-from tests.laws.wrong_edits import EDITS, ROOT
+
+from .wrong_edits import EDITS, ROOT
 
 
 @pytest.mark.parametrize("entry", LAW_CLAIMS, ids=lambda entry: entry.id)

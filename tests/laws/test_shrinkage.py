@@ -22,7 +22,7 @@ MODELS = st.tuples(st.integers(1, 3000), st.integers(1, 3000), st.floats(1e-6, 1
 
 
 def test_printed_constants():
-    """4 / sqrt 3, 2.858, and their table of omega (2014, table IV), whose numerical medians hold to 1e-3."""
+    """4 / sqrt 3, 2.858, and their table of omega (2014), whose numerical medians hold to 1e-3."""
     assert hard_threshold(100, 100, 0.01) == pytest.approx(4.0 / math.sqrt(3.0), rel=1e-14)
     assert hard_threshold_unknown(1000, 1000) == pytest.approx(2.858, abs=6e-4)
     printed = {50: 1.5194, 100: 1.6089, 250: 1.8371, 500: 2.1711, 750: 2.5011, 1000: 2.8582}

@@ -7,8 +7,9 @@ import pytest
 
 from certify.laws.tracy_widom import MOMENTS, TracyWidom, tracy_widom_cdf, tracy_widom_quantile
 from certify.records import Refused
-from tests.laws.painleve import hastings_mcleod, laws
-from tests.laws.praehofer_spohn import TABLES
+
+from .painleve import hastings_mcleod, laws
+from .praehofer_spohn import TABLES
 
 PLACES = [-8, -6.5, -5, -3.5, -2, -1, 0, 1.5, 3, 5, 7, 8.5, 10, 12]
 
