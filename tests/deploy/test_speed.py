@@ -108,7 +108,9 @@ def test_ratios_name_the_best_dense(audited):
                 assert row.q25_ms <= row.median_ms <= row.q75_ms and len(row.round_ms) == 3
         sparse = next(row for row in cell if row.variant == "bf16+plain")
         assert sparse.to_same_mode == pytest.approx(dense["bf16/eager"] / sparse.median_ms)
-        assert (sparse.predicted_ratio is None) == (sparse.merge > 0)
+        # Noise on a busy machine can make the predicted time negative; then there is nothing to compare with.
+        predicted = sparse.predicted_ms is not None and sparse.predicted_ms > 0
+        assert (sparse.predicted_ratio is None) == (sparse.merge > 0 or not predicted)
 
 
 def test_cells_are_measured_once(audited):
