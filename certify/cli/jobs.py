@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from certify.cli.show import as_json, out, progress_bar, table
-from certify.records import Guarantee, Outcomes, Plan, Recipe, Refused, Run, Usage, load_spectra
+from certify.records import Guarantee, Outcomes, Plan, Recipe, Run, Usage, load_spectra
 from certify.records.files import read_json
 from certify.records.recipe import DataRecipe, GuaranteeRecipe, ModelRecipe, SplitRecipe
 from certify.risk.size import samples_to_halve
@@ -210,10 +210,3 @@ def tell(found: dict[str, Any]) -> None:
             out.print(f"  certificate {plan['certificate']}, verified at level {' and '.join(plan['verified']) or 'none'}")
     if "report" in found:
         out.print(f"\nreport: {found['report']}")
-
-
-def require_run(folder: Path) -> Run:
-    """The run folder, refused when there is none."""
-    if not folder.exists():
-        raise Refused(f"{folder}: no such run folder")
-    return Run.open(folder)
