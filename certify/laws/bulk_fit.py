@@ -1,6 +1,8 @@
-"""The variance of the entries of a noise matrix, from its norm or from the middle of its spectrum."""
+"""The variance of the entries of a noise matrix, from its norm or from the middle of its spectrum, and how well a bulk fits."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -52,14 +54,58 @@ def variance_by_quantiles(values: npt.ArrayLike, rows: int, cols: int, share: fl
     Claim M10-bulk-fit (BEMA: Ke, Ma and Lin, J. Amer. Statist. Assoc. 118, 2023).
     """
     eigenvalues = np.sort(_spectrum(values, rows, cols)) ** 2
+    window, quantiles = _unit_quantiles(rows, cols, share)
+    return float(quantiles @ eigenvalues[window] / (quantiles @ quantiles))
+
+
+def fit_distance(values: npt.ArrayLike, rows: int, cols: int, share: float) -> float:
+    """How far the middle of a spectrum lies from the law fitted to it.
+
+        D = max over the window of |F(s_(k)) - k / p| and |F(s_(k)) - (k - 1) / p|,   F the law at `variance_by_quantiles`
+
+    values     : (p,) singular values, >= 0, any order; not all of the window 0.
+    rows, cols : shape of the matrix, >= 1.
+    share      : in [0, 1/2), left out on each side.
+    Returns a share, free of scale. Classical Kolmogorov tables do not apply, eigenvalues are rigid: use `fit_p_value`.
+    Claim M10-fit-statistic (Section 7 of theory/mp-certificates.md, M10(c)).
+    """
+    ordered = np.sort(_spectrum(values, rows, cols))
+    window, _ = _unit_quantiles(rows, cols, share)
+    variance = variance_by_quantiles(ordered, rows, cols, share)
+    if not variance > 0.0:
+        raise Refused("values: the middle of the spectrum is zero; there is no bulk to fit")
+    fitted = MarchenkoPasturSingular(rows, cols, variance).cdf(ordered[window])
+    steps = np.flatnonzero(window) / len(ordered)
+    return float(max(np.max(np.abs(fitted - steps)), np.max(np.abs(fitted - steps - 1.0 / len(ordered)))))
+
+
+def fit_p_value(distance: float, null: npt.ArrayLike) -> float:
+    """Rank of a fit among fits of simulated noise of the same shape.
+
+        p = (1 + #{b : D_b >= D}) / (B + 1),   P(p <= delta) <= delta under Gaussian noise, equality for delta (B + 1) whole
+
+    distance : `fit_distance` of the matrix, in [0, 1].
+    null     : (B,) distances of independent `gaussian_singular_values` of that shape, at the same share; any variance.
+    Returns a p-value >= 1 / (B + 1); exact whatever the law of D is, because all B + 1 distances are exchangeable.
+    Claim M10-fit-statistic (Monte Carlo test; Section 7 of theory/mp-certificates.md, M10(c)).
+    """
+    drawn, found = at_least(null, "null", 0.0), float(at_least(distance, "distance", 0.0))
+    if drawn.ndim != 1 or drawn.size == 0:
+        raise Refused(f"null: shape {drawn.shape}; (draws,) with at least one is expected")
+    return (1.0 + float(np.sum(drawn >= found))) / (drawn.size + 1.0)
+
+
+@lru_cache(maxsize=64)
+def _unit_quantiles(rows: int, cols: int, share: float) -> tuple[npt.NDArray[np.bool_], Array]:
+    """Which of the ascending values are used, and the eigenvalue quantiles at (k - 1/2) / p of those, variance 1."""
+    count = min(rows, cols)
     if not 0.0 <= share < 0.5:
         raise Refused(f"share: {share!r}; a number in [0, 1/2) is expected")
-    ranks = (np.arange(len(eigenvalues)) + 0.5) / len(eigenvalues)
+    ranks = (np.arange(count) + 0.5) / count
     window = (ranks >= share) & (ranks <= 1.0 - share)
     if not np.any(window):
-        raise Refused(f"share: {share}; nothing of {len(eigenvalues)} values is left")
-    quantiles = MarchenkoPasturSingular(rows, cols, 1.0).ppf(ranks[window]) ** 2
-    return float(quantiles @ eigenvalues[window] / (quantiles @ quantiles))
+        raise Refused(f"share: {share}; nothing of {count} values is left")
+    return window, MarchenkoPasturSingular(rows, cols, 1.0).ppf(ranks[window]) ** 2
 
 
 def _spectrum(values: npt.ArrayLike, rows: int, cols: int) -> Array:

@@ -16,7 +16,7 @@ def bulk_edge(rows: int, cols: int, entry_variance: float) -> float:
     entry_variance : v > 0.
     Returns a singular value. The largest singular value of pure noise lies below it more often than not, so neither is
     an upper bound for the other (F19).
-    Claim R2.3-mp-edge (Section 2 of arXiv:2606.02608).
+    Claim R2.3-mp-edge, F26 (Section 2 of arXiv:2606.02608).
     """
     return MarchenkoPasturSingular(rows, cols, entry_variance).support()[1]
 

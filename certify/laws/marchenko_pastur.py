@@ -17,6 +17,7 @@ summed as a series in z.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -35,8 +36,8 @@ SMALL, POWERS = 1.0 / 16.0, 16
 
 
 @dataclass(frozen=True)
-class _Bulk:
-    """What both scales share: the shape, the edges, quantiles of uniform numbers."""
+class _Bulk(ABC):
+    """What both scales share: the shape, quantiles of uniform numbers, moments of the nonzero eigenvalues."""
 
     rows: int
     cols: int
@@ -45,15 +46,13 @@ class _Bulk:
     def __post_init__(self) -> None:
         check_model(self.rows, self.cols, self.entry_variance)
 
-    @property
-    def atom(self) -> float:
-        raise NotImplementedError
-
+    @abstractmethod
     def ppf(self, q: npt.ArrayLike) -> Array:
-        raise NotImplementedError
+        """The point with cdf q."""
 
+    @abstractmethod
     def var(self) -> float:
-        raise NotImplementedError
+        """Variance of the whole law."""
 
     def median(self) -> float:
         """The point of mass one half."""
@@ -99,7 +98,7 @@ class MarchenkoPastur(_Bulk):
     entry_variance : v > 0, variance of one entry; the eigenvalues are of R^T R, not of R^T R / rows.
     Methods follow scipy: pdf, cdf, sf, ppf, isf, support, mean, var, std, median, moment, rvs; arguments are eigenvalues
     (squared weight units). Beside them the atom, the inverse and log moments of the nonzero part, the Stieltjes transform.
-    Claim M1-density, M2-cdf, M3-stieltjes, M4-moments (Section 2 of arXiv:2606.02608, quoted there from Marchenko and Pastur).
+    Claim M1-density, M2-cdf, M3-stieltjes, M4-moments, ER-M2-arcsine, T2.2-mp-law (Section 2 of arXiv:2606.02608, quoted).
     """
 
     @property
@@ -141,7 +140,7 @@ class MarchenkoPastur(_Bulk):
         inside = (x >= low) & (x <= high)
         safe = np.where(inside, x, high)
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.sqrt((high - safe) / safe) * np.sqrt(1.0 - low / safe if low > 0.0 else np.ones_like(safe))
+            slope = np.sqrt(high - safe) / np.sqrt(safe) * np.sqrt(1.0 - low / safe if low > 0.0 else np.ones_like(safe))
         return np.where(inside, slope / (2.0 * math.pi * self.cols * self.entry_variance), 0.0)
 
     def cdf(self, x: npt.ArrayLike) -> Array:
@@ -206,7 +205,7 @@ class MarchenkoPasturSingular(_Bulk):
     entry_variance : v > 0, variance of one entry.
     Methods follow scipy: pdf, cdf, sf, ppf, isf, support, mean, var, std, median, moment, rvs; arguments are singular
     values (weight units). rows = cols: the quarter circle of radius 2 sqrt(rows v).
-    Claim M2-cdf, M4-moments (its singular-value form M2'; Section 2 of arXiv:2606.02608).
+    Claim M2-singular-values, M4-moments, ER-8.1-orientation (Section 2 of arXiv:2606.02608).
     """
 
     @property
@@ -343,10 +342,12 @@ def _bulk_ppf(q: Array, law: _Bulk) -> Array:
 
 
 def _bulk_isf(q: Array, law: _Bulk) -> Array:
-    """Inverse of 1 - G, with x = b - (b - a) sin^2 of the complementary angle."""
+    """Inverse of 1 - G, with x = b - (b - a) sin^2 of the complementary angle; by G itself in the lower half, where 1 - q is
+    exact and a + (b - a) sin^2 keeps the digits that b - (b - a) sin^2 loses at a hard edge a = 0."""
     low, high = MarchenkoPastur(law.rows, law.cols, law.entry_variance).support()
     share = _bisected(lambda w, u: _bulk_sf(u, w, law.rows, law.cols), q)
-    return np.where(q <= 0.0, high, np.where(q >= 1.0, low, np.maximum(high - _width(law) * share, low)))
+    upper = np.where(q <= 0.0, high, np.maximum(high - _width(law) * share, low))
+    return np.where(q > 0.5, _bulk_ppf(1.0 - q, law), upper)
 
 
 def _width(law: _Bulk) -> float:

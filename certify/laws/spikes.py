@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from certify.laws._checks import Array, at_least, check_model
+from certify.laws._checks import Array, at_least, check_model, points
 from certify.laws.marchenko_pastur import MarchenkoPasturSingular
 from certify.records import Refused
 
@@ -41,7 +41,7 @@ def spiked_value(theta: npt.ArrayLike, rows: int, cols: int, entry_variance: flo
     rows, cols     : shape of R, >= 1; the same for the transpose.
     entry_variance : v > 0.
     Returns singular values, at least the bulk's edge, which is attained at theta_c.
-    Claim M5-bbp-map, ESM1-T5.1-bgn-square (Benaych-Georges and Nadakuditi 2012).
+    Claim M5-bbp-map, ESM1-T5.1-bgn-square, ESM1-C5.2-bgn-g (Benaych-Georges and Nadakuditi 2012).
     """
     critical = detection_threshold(rows, cols, entry_variance)
     aspect = math.sqrt(rows / cols)
@@ -66,6 +66,40 @@ def strength(s: npt.ArrayLike, rows: int, cols: int, entry_variance: float) -> A
     beyond = np.maximum(s, high)
     root = np.sqrt((beyond - low) * (beyond + low)) + np.sqrt((beyond - high) * (beyond + high))
     return np.where(s >= high, 0.5 * root, 0.0)
+
+
+def spiked_value_change_upper(
+    theta_change: npt.ArrayLike, rows: int, cols: int, entry_variance: float, other_variance: float
+) -> Array:
+    """How far the limit of a spike moves when its strength and the noise level do.
+
+        |rho_v(theta) - rho_w(theta')| <= |theta - theta'| + |sqrt v - sqrt w| (sqrt n + sqrt m),   rho_0(theta) = theta
+
+    theta_change   : any shape, theta - theta'.
+    rows, cols     : shape of R, >= 1; the same for the transpose.
+    entry_variance : v >= 0; other_variance is w >= 0. With w = 0 the noise vanishes, and no fixed rank is needed (Weyl).
+    Returns weight units. Attained below both thresholds at theta = theta', and by v = w as theta grows.
+    Claim ESM1-T5.3-bgn-variable (OR1, Theorem 5.3, its continuity: rho is 1-Lipschitz in theta, homogeneous in (theta, sqrt v)).
+    """
+    roots = [math.sqrt(float(at_least(v, name, 0.0))) for v, name in ((entry_variance, "v"), (other_variance, "w"))]
+    check_model(rows, cols, 1.0)
+    return np.abs(points(theta_change, "theta_change")) + abs(roots[0] - roots[1]) * (math.sqrt(rows) + math.sqrt(cols))
+
+
+def strength_shift_upper(rows: int, cols: int, entry_variance: float) -> float:
+    """The most that the inverse of the spike map takes off a singular value beyond the bulk.
+
+        0 <= s - strength(s) <= sqrt b - theta_c = sqrt(v) (sqrt n + sqrt m - (n m)^(1/4)),   s >= sqrt b
+
+    so |strength(s_i(S + R)) - s_i(S)| <= ||R||_op + sqrt b - theta_c for every R, and the estimate is consistent as soon as
+    ||R||_op and the edge vanish; sqrt g for square matrices (X26(d)).
+    rows, cols     : shape of R, >= 1; the same for the transpose.
+    entry_variance : v > 0.
+    Returns weight units, attained at the edge.
+    Claim ESM1-C2.4-bgn-persistent, C4.12-bbp-persistent (OR1, Corollary 2.4, its deterministic core).
+    """
+    edge = MarchenkoPasturSingular(rows, cols, entry_variance).support()[1]
+    return edge - detection_threshold(rows, cols, entry_variance)
 
 
 def left_overlap(theta: npt.ArrayLike, rows: int, cols: int, entry_variance: float) -> Array:
@@ -122,7 +156,7 @@ def d_transform_inverse(d: npt.ArrayLike, rows: int, cols: int, entry_variance: 
     rows, cols     : shape of R, >= 1; the same for the transpose.
     entry_variance : v > 0.
     Returns singular values >= sqrt b.
-    Claim M6-inverse-D (Benaych-Georges and Nadakuditi 2012).
+    Claim M6-inverse-D, F13 (Benaych-Georges and Nadakuditi 2012).
     """
     d = at_least(d, "d", 0.0)
     most = detection_threshold(rows, cols, entry_variance) ** -2

@@ -1,4 +1,6 @@
-"""The largest singular value of a finite noise matrix: its Tracy–Widom centring and scaling, and bounds without limits."""
+"""Finite Gaussian noise matrices: the Tracy–Widom centring of their largest singular value, bounds without limits, the
+exact law of their norm, and a sampler of their singular values.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigvalsh_tridiagonal
+from scipy.special import gammaincc
 
-from certify.laws._checks import Array, check_model, level, points
+from certify.laws._checks import Array, at_least, check_model, check_size, level, points
 from certify.laws.tracy_widom import TracyWidom
 from certify.records import Refused
 
@@ -117,6 +121,48 @@ def mean_smallest_lower(rows: int, cols: int, entry_variance: float) -> float:
     """
     check_model(rows, cols, entry_variance)
     return math.sqrt(entry_variance) * abs(rows - cols) / (math.sqrt(rows) + math.sqrt(cols))
+
+
+def norm_exceedance(rows: int, cols: int, entry_variance: float, s: npt.ArrayLike) -> Array:
+    """Probability that the Frobenius norm of Gaussian noise exceeds s.
+
+        P(||R||_F > s) = Q(n m / 2, s^2 / (2 v)),   ||R||_F^2 / v ~ chi^2 with n m degrees of freedom
+
+    E ||R||_F^2 = n m v, and the ratio ||R||_F^2 / (n m v) has standard deviation sqrt(2 / (n m)): so along a sequence this
+    tends to 0 for every s > 0 if and only if n m v does (g m -> 0 for v = g / n).
+    rows, cols     : shape of R, >= 1; the same for the transpose.
+    entry_variance : v > 0; entries independent N(0, v).
+    s              : any shape, >= 0.
+    Returns probabilities, exact at every finite size.
+    Claim C4.9-variance-collapse (Corollary 4.9 of arXiv:2606.02608), M10-variance-norm.
+    """
+    check_model(rows, cols, entry_variance)
+    s = at_least(s, "s", 0.0) / math.sqrt(entry_variance)
+    return gammaincc(0.5 * rows * cols, 0.5 * s * s)
+
+
+def gaussian_singular_values(rows: int, cols: int, entry_variance: float, draws: int, rng: np.random.Generator) -> Array:
+    """Singular values of independent Gaussian matrices, without the matrices.
+
+        B bidiagonal with independent chi_N, chi_{N-1}, .. on and chi_{k-1}, .., chi_1 beside its diagonal has the singular
+        values of a matrix with k N entries N(0, 1);   k = min(rows, cols), N = max(rows, cols)
+
+    rows, cols     : shape of R, >= 1; the same for the transpose.
+    entry_variance : v > 0; entries independent N(0, v).
+    draws          : >= 1, with generator `rng`.
+    Returns (draws, k), decreasing along the last axis, from the eigenvalues of B^T B: values below 1e-8 of the largest are
+    rounding.
+    Claim M7-bidiagonal (Golub and Kahan's reduction of a Gaussian matrix).
+    """
+    check_model(rows, cols, entry_variance)
+    short, long = min(rows, cols), max(rows, cols)
+    found = np.empty((check_size(draws, "draws"), short))
+    for row in found:
+        diagonal = rng.chisquare(long - np.arange(short))
+        beside = rng.chisquare(np.arange(short - 1, 0, -1)) if short > 1 else np.zeros(0)
+        squares = eigvalsh_tridiagonal(diagonal + np.append(0.0, beside), np.sqrt(diagonal[:-1] * beside))
+        row[:] = np.sqrt(entry_variance * np.maximum(squares[::-1], 0.0))
+    return found
 
 
 def _edge(n: float, m: float, variance: float) -> WishartEdge:

@@ -139,7 +139,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """One theorem of the ledger: what it says, what it needs, where it stands, which function computes it."""
+    """One theorem of the ledger: what it says, what it needs, where it stands, which function computes it.
+
+    statement, hypotheses : LaTeX. Of a refuted claim, the statement as published.
+    function              : full name of the function that computes it; of a refuted claim, of the repaired form.
+    checks                : kinds of checks it promises; the ledger fails where one is absent, did not run or failed.
+    depends_on            : IDs of the claims its proof uses.
+    repair                : of a refuted claim alone, the statement that holds instead.
+    """
 
     id: str
     title: str
@@ -147,3 +154,6 @@ class Claim:
     hypotheses: tuple[str, ...]
     source: str
     function: str
+    checks: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    repair: str = ""

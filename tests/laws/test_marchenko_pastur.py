@@ -28,6 +28,7 @@ def by_quadrature(law, share):
     return quad(integrand, 0.0, np.arcsin(np.sqrt(share)), epsabs=1e-14, epsrel=1e-13, limit=400)[0]
 
 
+@pytest.mark.claim("M1-density", "M2-cdf", "M2-singular-values")
 @pytest.mark.parametrize("variance", VARIANCES)
 @pytest.mark.parametrize("rows, cols", SHAPES)
 @pytest.mark.parametrize("kind", [MarchenkoPastur, MarchenkoPasturSingular])
@@ -40,6 +41,7 @@ def test_cdf_is_the_integral_of_the_density(kind, rows, cols, variance):
     assert law.atom + by_quadrature(law, 1.0) == pytest.approx(1.0, abs=1e-11)
 
 
+@pytest.mark.claim("M1-density", "M2-cdf", "M2-singular-values")
 @pytest.mark.parametrize("rows, cols", SHAPES)
 def test_at_and_beyond_the_edges(rows, cols):
     law = MarchenkoPastur(rows, cols, 0.5)
@@ -58,6 +60,7 @@ def test_at_and_beyond_the_edges(rows, cols):
     assert singular.cdf([-1.0, 0.5 * singular.support()[0], singular.support()[1], 1e9]).tolist() == [0.0, 0.0, 1.0, 1.0]
 
 
+@pytest.mark.claim("M1-density", "M2-singular-values")
 def test_edges_known():
     assert MarchenkoPastur(400, 100, 0.25).support() == pytest.approx((25.0, 225.0))
     assert MarchenkoPastur(100, 400, 0.25).support() == pytest.approx((25.0, 225.0))
@@ -67,6 +70,7 @@ def test_edges_known():
     assert MarchenkoPastur(1000, 999, 1.0).support()[0] == pytest.approx((1 / (np.sqrt(1000) + np.sqrt(999))) ** 2, rel=1e-14)
 
 
+@pytest.mark.claim("M1-density", "M4-moments")
 def test_errata_on_orientation():
     """Shapes (1, 2) and (2, 1) with g = 1 and g = 2: the eigenvalue law is not invariant, the singular-value law is."""
     wide, tall = MarchenkoPastur(1, 2, 1.0), MarchenkoPastur(2, 1, 1.0)
@@ -74,6 +78,7 @@ def test_errata_on_orientation():
     assert (tall.atom, tall.mean()) == (0.0, 2.0)
 
 
+@pytest.mark.claim("M2-cdf", "M2-singular-values")
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(1e-6, 1e3))
 def test_transposition(rows, cols, variance):
     """R^T R and R R^T share their bulk; the larger of the two adds zeros."""
@@ -85,6 +90,7 @@ def test_transposition(rows, cols, variance):
     assert law.sf(s**2) * cols == pytest.approx(singular.sf(s) * min(rows, cols), abs=1e-9 * max(rows, cols))
 
 
+@pytest.mark.claim("M2-cdf", "M2-singular-values")
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(1e-6, 1e3), st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6))
 def test_quantiles_invert(rows, cols, variance, shares):
     q = np.array(shares)
@@ -95,6 +101,7 @@ def test_quantiles_invert(rows, cols, variance, shares):
     assert np.all(np.diff(law.ppf(np.sort(q))) >= 0.0)
 
 
+@pytest.mark.claim("M2-cdf", "M2-singular-values")
 def test_quantiles_at_the_ends():
     law = MarchenkoPastur(100, 400, 0.25)
     assert law.ppf([0.0, 0.5, 0.75, 1.0]) == pytest.approx([0.0, 0.0, 0.0, 225.0])
@@ -103,6 +110,7 @@ def test_quantiles_at_the_ends():
     assert MarchenkoPasturSingular(400, 100, 0.25).ppf([0.0, 1.0]) == pytest.approx([5.0, 15.0])
 
 
+@pytest.mark.claim("M4-moments")
 @pytest.mark.parametrize("rows, cols", SHAPES)
 def test_moments_against_quantiles(rows, cols):
     """Means over 20,000 equally likely quantiles, the atom included."""
@@ -113,17 +121,20 @@ def test_moments_against_quantiles(rows, cols):
         assert law.var() == pytest.approx(values.var(), rel=1e-3)
 
 
+@pytest.mark.claim("M4-moments")
 def test_known_moments():
     assert MarchenkoPastur(30, 20, 1 / 30).mean() == pytest.approx(1.0)
     assert MarchenkoPastur(30, 20, 1 / 30).var() + 1.0 == pytest.approx(1.0 + 20 / 30)
     assert MarchenkoPasturSingular(50, 50, 0.02).mean() == pytest.approx(8 / (3 * np.pi), rel=1e-13)
 
 
+@pytest.mark.claim("M2-singular-values")
 def test_quarter_circle():
     law, s = MarchenkoPasturSingular(64, 64, 1 / 64), np.linspace(0.0, 2.0, 11)
     assert law.pdf(s) == pytest.approx(np.sqrt(4.0 - s**2) / np.pi, abs=1e-12)
 
 
+@pytest.mark.claim("T2.2-mp-law")
 @pytest.mark.parametrize("rows, cols, cap", [(400, 120, 0.05), (300, 300, 0.02), (150, 400, 0.03)])
 def test_one_large_sample(rows, cols, cap):
     """Kolmogorov distance below 6 / min(rows, cols): the spectrum is rigid (T2.2)."""

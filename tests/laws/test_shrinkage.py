@@ -21,6 +21,7 @@ from certify.records import Refused
 MODELS = st.tuples(st.integers(1, 3000), st.integers(1, 3000), st.floats(1e-6, 1e3))
 
 
+@pytest.mark.claim("GD-hard-threshold", "GD-hard-threshold-unknown")
 def test_printed_constants():
     """4 / sqrt 3, 2.858, and their table of omega (2014), whose numerical medians hold to 1e-3."""
     assert hard_threshold(100, 100, 0.01) == pytest.approx(4.0 / math.sqrt(3.0), rel=1e-14)
@@ -31,6 +32,7 @@ def test_printed_constants():
         assert hard_threshold_unknown(cols, 1000) == hard_threshold_unknown(1000, cols)
 
 
+@pytest.mark.claim("GD-hard-threshold")
 def test_hard_threshold_is_where_keeping_begins_to_pay():
     """At the threshold, keeping s costs theta^2 + s^2 - 2 theta s sqrt(overlaps), dropping it costs theta^2: equal."""
     for model in ((400, 100, 0.3), (100, 400, 0.3), (200, 200, 1.0)):
@@ -48,6 +50,7 @@ def loss(eta, theta, left, right, norm):
     return {"frobenius": np.sum(values**2), "nuclear": values.sum(), "operator": values[0]}[norm]
 
 
+@pytest.mark.claim("GD-shrinkers", "GD-shrinker-operator")
 @pytest.mark.parametrize("model", [(400, 100, 0.01), (90, 300, 0.02), (50, 50, 0.1)])
 @pytest.mark.parametrize("ratio", [1.05, 1.5, 3.0])
 @pytest.mark.parametrize(
@@ -64,6 +67,7 @@ def test_each_minimises_its_loss(model, ratio, norm, rule):
     assert grid[int(np.argmin(losses))] == pytest.approx(eta, abs=2e-3 * theta)
 
 
+@pytest.mark.claim("GD-shrinker-operator")
 def test_operator_shrinker_published_for_square_matrices_alone():
     """Gavish and Donoho's eta = theta: equal for square W, 4.7 % worse on 400 x 100; the best loss is theta sqrt(1 - min^2)."""
     for model, worse in (((50, 50, 0.1), 1.0), ((400, 100, 0.01), 1.0469)):
@@ -74,6 +78,7 @@ def test_operator_shrinker_published_for_square_matrices_alone():
         assert loss(theta, theta, left, right, "operator") / best == pytest.approx(worse, abs=1e-4)
 
 
+@pytest.mark.claim("GD-shrinkers", "GD-shrinker-operator")
 @given(MODELS, st.floats(0.0, 30.0))
 def test_forms_agree(model, ratio):
     """Unit-noise forms of the paper, the overlap forms, the order of the three, and their support."""
@@ -96,6 +101,7 @@ def test_forms_agree(model, ratio):
         assert operator == pytest.approx(theta * math.sqrt(min(ratios, 1.0 / ratios)), rel=1e-12)
 
 
+@pytest.mark.claim("GD-shrinkers", "GD-shrinker-operator", "GD-hard-threshold")
 def test_shrinking_helps_on_a_sample():
     """One 240 x 160 signal of rank 3 under noise: each rule beats the raw matrix in its own norm."""
     rng, model = np.random.default_rng(2), (240, 160, 1 / 240)

@@ -17,8 +17,10 @@ from certify.laws.spikes import (
     left_overlap,
     right_overlap,
     spiked_value,
+    spiked_value_change_upper,
     strength,
     strength_error_upper,
+    strength_shift_upper,
 )
 from certify.records import Refused
 
@@ -37,6 +39,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.claim("M5-bbp-map", "M5-overlaps")
 @pytest.mark.parametrize("shape, ratio, value, left, right", TABLE)
 def test_table(shape, ratio, value, left, right):
     model = (shape[0], shape[1], shape[2] / shape[0])
@@ -46,6 +49,7 @@ def test_table(shape, ratio, value, left, right):
     assert float(right_overlap(theta, *model)) == pytest.approx(right, abs=6e-4)
 
 
+@pytest.mark.claim("M5-threshold", "M5-bbp-map", "M5-inverse", "M5-overlaps", "M6-inverse-D")
 def test_formulas_as_printed():
     """g = .7, c = 1/4 on 40 x 10, entry variance g / 40; theta_c = sqrt g c^(1/4)."""
     g, c, theta = 0.7, 0.25, 1.3
@@ -62,6 +66,7 @@ def test_formulas_as_printed():
     assert float(right_overlap(theta, *model)) == pytest.approx(1 - c * g * (theta**2 + g) / (theta**2 * (theta**2 + c * g)))
 
 
+@pytest.mark.claim("M5-bbp-map", "M5-inverse", "M6-inverse-D")
 @given(MODELS, st.floats(0.0, 50.0))
 def test_inverse(model, ratio):
     critical, edge = detection_threshold(*model), bulk_edge(*model)
@@ -78,6 +83,7 @@ def test_inverse(model, ratio):
     assert 0.0 <= left_overlap(theta, *model) < 1.0
 
 
+@pytest.mark.claim("M5-threshold", "M5-bbp-map", "M5-inverse", "M5-overlaps")
 @given(MODELS, st.floats(0.1, 20.0))
 def test_transposition(model, ratio):
     """Invariant, left and right exchanged (orientation rule)."""
@@ -90,6 +96,7 @@ def test_transposition(model, ratio):
     assert float(strength(s, *turned)) == pytest.approx(float(strength(s, *model)), rel=1e-13)
 
 
+@pytest.mark.claim("M6-inverse-D", "M3-stieltjes")
 @pytest.mark.parametrize("rows, cols", [(400, 100), (100, 400), (200, 200), (7, 1)])
 def test_d_transform_is_the_product_of_two_stieltjes_transforms(rows, cols):
     """D(s) = s^2 m(s^2) m~(s^2), by M3 alone."""
@@ -99,6 +106,7 @@ def test_d_transform_is_the_product_of_two_stieltjes_transforms(rows, cols):
     assert d_transform(s, rows, cols, 0.3) == pytest.approx(product.real, rel=1e-11)
 
 
+@pytest.mark.claim("M6-inverse-D")
 def test_d_transform_shape():
     model = (300, 200, 0.1)
     edge = bulk_edge(*model)
@@ -110,10 +118,11 @@ def test_d_transform_shape():
         slope = float(d_transform(point + h, *model) - d_transform(point - h, *model)) / (2 * h)
         assert float(d_transform_slope(point, *model)) == pytest.approx(slope, rel=1e-5)
     assert float(d_transform_slope(edge, *model)) == -math.inf
-    assert float(d_transform_slope(1e4 * edge, *model)) == pytest.approx(-2.0 / (1e4 * edge) ** 3, rel=1e-6)
+    assert float(d_transform_slope(1e4 * edge, *model)) == pytest.approx(-2.0 / (1e4 * edge) ** 3, rel=1e-6, abs=0.0)
     assert np.all(np.diff(d_transform_slope(s, *model)) > 0.0)
 
 
+@pytest.mark.claim("ESM1-T5.4-inverse-D")
 @given(st.floats(1e-3, 1e3), st.floats(0.0, 0.999), st.floats(-1.0, 1.0))
 def test_strength_error(theta, share, sign):
     """Holds for every D within e, attained below."""
@@ -124,6 +133,7 @@ def test_strength_error(theta, share, sign):
     assert float(strength_error_upper(theta, 1.1 * theta**-2)) == math.inf
 
 
+@pytest.mark.claim("C4.12-bbp-persistent", "ESM1-T5.1-bgn-square")
 @given(st.integers(1, 2000), st.floats(1e-4, 10.0), st.floats(1.0, 30.0))
 def test_square_correction(size, variance, ratio):
     """C4.12: s - sigma = 2 g / (s + sqrt(s^2 - 4 g)), sigma + g / sigma = s."""
@@ -135,11 +145,37 @@ def test_square_correction(size, variance, ratio):
     assert float(spiked_value(sigma, size, size, variance)) == pytest.approx(s, rel=1e-12)
 
 
+@pytest.mark.claim("ESM1-T5.3-bgn-variable", "ESM1-C5.2-bgn-g")
+def test_change_of_a_spike_known():
+    """By hand, attained below both thresholds and far above them; square noise 1 to 4 moves the edge from 2 to 4."""
+    assert float(spiked_value_change_upper(0.5, 4, 9, 1.0, 0.25)) == pytest.approx(0.5 + 0.5 * 5.0)
+    assert float(spiked_value_change_upper(-0.5, 4, 9, 0.0, 0.0)) == 0.5
+    assert float(spiked_value(0.1, 1, 1, 4.0) - spiked_value(0.1, 1, 1, 1.0)) == pytest.approx(2.0)
+    assert float(spiked_value_change_upper(0.0, 1, 1, 4.0, 1.0)) == 2.0
+    far = float(spiked_value(1e4 + 1.0, 4, 9, 1.0) - spiked_value(1e4, 4, 9, 1.0))
+    assert far == pytest.approx(float(spiked_value_change_upper(1.0, 4, 9, 1.0, 1.0)), rel=1e-6)
+
+
+@pytest.mark.claim("ESM1-C2.4-bgn-persistent", "C4.12-bbp-persistent")
+@given(MODELS, st.floats(1.0, 50.0))
+def test_most_that_the_inverse_takes_off(model, ratio):
+    """sqrt b - theta_c, attained at the edge; sqrt g for square matrices; 4 x 9: 5 - sqrt 6."""
+    assert strength_shift_upper(4, 9, 1.0) == pytest.approx(5.0 - math.sqrt(6.0))
+    assert strength_shift_upper(7, 7, 2.0) == pytest.approx(math.sqrt(14.0))
+    edge = bulk_edge(*model)
+    taken = ratio * edge - float(strength(ratio * edge, *model))
+    assert -1e-12 * edge <= taken <= strength_shift_upper(*model) + 1e-12 * ratio * edge
+    at_the_edge = edge - float(spiked_value(detection_threshold(*model), *model)) + strength_shift_upper(*model)
+    assert at_the_edge == pytest.approx(edge - detection_threshold(*model), abs=1e-12 * edge)
+
+
+@pytest.mark.claim("M5-inverse", "M5-threshold")
 def test_below_the_edge():
     assert strength([0.0, 0.99 * bulk_edge(30, 20, 1.0)], 30, 20, 1.0).tolist() == [0.0, 0.0]
     assert float(strength(bulk_edge(30, 20, 1.0), 30, 20, 1.0)) == pytest.approx(detection_threshold(30, 20, 1.0))
 
 
+@pytest.mark.claim("M5-bbp-map", "M5-overlaps")
 @pytest.mark.parametrize("rows, cols", [(300, 120), (120, 300), (200, 200)])
 @pytest.mark.parametrize("ratio", [2.0, 3.0])
 def test_monte_carlo(rows, cols, ratio):
@@ -162,6 +198,7 @@ def test_monte_carlo(rows, cols, ratio):
     assert np.all(slack < 0.09)
 
 
+@pytest.mark.claim("M5-bbp-map", "M5-overlaps", "M5-threshold")
 def test_monte_carlo_below_threshold():
     """At half the threshold the largest singular value stays at the edge within 3 %, the overlaps under .1."""
     rng, model = np.random.default_rng(4), (400, 225, 1 / 400)
@@ -183,6 +220,10 @@ def test_monte_carlo_below_threshold():
         lambda: d_transform_inverse(1.0, 30, 30, 1.0),
         lambda: detection_threshold(3, 3, 0.0),
         lambda: strength_error_upper(1.0, -1.0),
+        lambda: strength_shift_upper(3, 3, 0.0),
+        lambda: spiked_value_change_upper(np.nan, 3, 3, 1.0, 1.0),
+        lambda: spiked_value_change_upper(1.0, 0, 3, 1.0, 1.0),
+        lambda: spiked_value_change_upper(1.0, 3, 3, 1.0, -1.0),
     ],
 )
 def test_refuses(call):

@@ -12,6 +12,7 @@ from certify.theory.binomial import clopper_pearson_lower, clopper_pearson_upper
 PUBLISHED = [(0.05, -3.1804), (0.50, -1.2686), (0.90, 0.4501), (0.95, 0.9793), (0.99, 2.0234)]
 
 
+@pytest.mark.claim("M7-tracy-widom")
 @pytest.mark.parametrize("q, s", PUBLISHED)
 def test_published_quantiles(q, s):
     assert tracy_widom_quantile(q) == pytest.approx(s, abs=6e-5)
@@ -19,6 +20,7 @@ def test_published_quantiles(q, s):
     assert float(tracy_widom_cdf(tracy_widom_quantile(q))) == pytest.approx(q, abs=1e-12)
 
 
+@pytest.mark.claim("M7-tracy-widom")
 def test_moments():
     """E X^k = 14^k - k int x^(k-1) F over the range, whose ends carry no mass."""
     nodes, weights = np.polynomial.legendre.leggauss(80)
@@ -32,16 +34,19 @@ def test_moments():
     assert np.all(np.diff(values) >= -1e-13)
 
 
+@pytest.mark.claim("M7-tracy-widom")
 def test_cdf_beyond_its_range():
     assert tracy_widom_cdf([-1e9, -10.0, 14.0, np.inf]).tolist() == [0.0, 0.0, 1.0, 1.0]
     assert tracy_widom_cdf(np.zeros((2, 3))).shape == (2, 3)
 
 
+@pytest.mark.claim("R2.3-mp-edge")
 def test_edges():
     assert bulk_edge(400, 100, 0.25) == pytest.approx(15.0)
     assert bulk_edge(100, 400, 0.25) == pytest.approx(15.0)
 
 
+@pytest.mark.claim("M7-tracy-widom", "R2.3-mp-edge")
 def test_threshold_formulas():
     """Square: sigma sqrt(N (4 + 2^(4/3) t N^(-2/3))); rectangular: Johnstone's scale to leading order."""
     t = tracy_widom_quantile(0.9)
@@ -56,6 +61,7 @@ def test_threshold_formulas():
     assert spike_threshold(n, n, 0.3, 0.1) > bulk_edge(n, n, 0.3) > spike_threshold(n, n, 0.3, 0.8)
 
 
+@pytest.mark.claim("M7-tracy-widom")
 @pytest.mark.parametrize("rows, cols", [(80, 40), (50, 50)])
 def test_pure_noise_passes_about_as_often_as_stated(rows, cols):
     """Asymptotic law at small size: the share of 600 draws above the 10 % threshold lies between 4 % and 16 %."""

@@ -1,4 +1,4 @@
-"""Published values of the Tracy–Widom laws, to 16 digits: rows (s, F(s), log F'(s)).
+"""Published values of the Tracy–Widom laws of beta = 1 and 2, to 16 digits: rows (s, F(s), log F'(s)).
 
 M. Praehofer and H. Spohn, Exact scaling functions for one-dimensional stationary KPZ growth, tables F1.040.200.0016 and
 F2.040.200.0016 (www-m5.ma.tum.de/KPZ, 2003; mirrored at github.com/patperry/kpztable), from Painleve II at high precision.
