@@ -83,3 +83,43 @@ def chebyshev_paths(draw, *, classes: int, max_degree: int = 6):
     """(n + 1, 1, K) Chebyshev coefficients of a smooth path of logits."""
     degree = draw(st.integers(1, max_degree))
     return draw(arrays(np.float64, (degree + 1, 1, classes), elements=st.integers(-8, 8).map(float)))
+
+
+@st.composite
+def instances(draw, trial):
+    """An instance of a trial of proofs_check: sizes, then each field from its range with ties, zeros, huge and tiny values."""
+    size = {name: draw(st.integers(*trial.range(name))) for name in trial.sizes}
+    return {name: draw(_values(entry, tuple(size[s] for s in entry.sizes), size)) for name, entry in trial.fields.items()}
+
+
+def _values(entry, shape, size):
+    if entry.optional:
+        return st.none()
+    if entry.kind == "label":
+        return arrays(np.int64, shape, elements=st.integers(0, size["classes"] - 1))
+    if entry.kind == "mask":
+        return arrays(bool, shape)
+    if entry.kind == "simplex":
+        return _simplex(shape)
+    if entry.kind == "whole":
+        high = int(entry.high) if np.isfinite(entry.high) else int(max(entry.low, 0)) + 12
+        low = int(entry.low) if np.isfinite(entry.low) else high - 24
+        elements = st.integers(low, high)
+        return arrays(np.int64, shape, elements=elements) if shape else elements
+    elements = _reals(entry.low, entry.high)
+    return arrays(np.float64, shape, elements=elements) if shape else elements
+
+
+def _reals(low, high):
+    """Numbers of [low, high]: both ends, halves (ties), tiny, generic and, where allowed, 1e4."""
+    inside = [value for value in (0.0, 0.5, -0.5, 1.0, -1.0, 2.0, 1e-12, -1e-12, 1e4, -1e4, low, high) if low <= value <= high]
+    inside = [value for value in inside if np.isfinite(value)]
+    return st.one_of(st.sampled_from(inside), st.floats(max(low, -30.0), min(high, 30.0)))
+
+
+@st.composite
+def _simplex(draw, shape):
+    """Rows on the simplex, its faces and vertices included."""
+    weights = draw(arrays(np.float64, shape, elements=st.one_of(st.just(0.0), st.floats(1e-6, 1.0))))
+    weights[weights.sum(axis=-1) == 0.0] = 1.0
+    return weights / weights.sum(axis=-1, keepdims=True)

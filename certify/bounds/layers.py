@@ -16,8 +16,9 @@ from certify.networks.loading import State
 from certify.networks.segment import Segment, between
 from certify.records import Plan, Target
 from certify.records.recipe import BoundsRecipe
-from certify.theory.budget import budget, gaussian_multiplier, smallest_lipschitz
+from certify.theory.budget import budget, smallest_lipschitz
 from certify.theory.elastic_net import break_even_l2, entrywise_l1, frobenius_squared, reward
+from certify.theory.gaussian import gaussian_multiplier
 
 # Error probability of the Gaussian rung; a model's number, never a guarantee.
 GAUSSIAN_DELTA = 0.05

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-from scipy.special import betainccinv, betaincinv
+from scipy.special import bdtr, betainccinv, betaincinv
 
 from certify.records import Refused
 from certify.theory._arrays import Array, level, number, whole
@@ -112,6 +112,37 @@ def samples_needed_drop(drop_wanted: float, alpha: float, loss_rate: float = 0.0
         lambda n: _drop(_ceiling(loss, n), _floor(gain, n), n, error) <= wanted,
         lambda n: _drop(loss * n, gain * n, n, error) <= wanted,
     )
+
+
+def hoeffding_gap_upper(candidates: int, n: int, delta: float) -> float:
+    """Largest gap between measured and population accuracy over networks that were fixed before they were measured.
+
+        P(for all B networks: |measured - population| <= sqrt(log(2 B / delta) / (2 n))) >= 1 - delta
+
+    candidates : B, networks that could have been chosen, >= 1; of an adaptive search, all that it can reach.
+    n          : independent samples, >= 1.
+    delta      : error probability in (0, 1).
+    Returns an accuracy. Vacuous at 1 and above.
+    Claim SEL-T8 (Theorem 8 of methods/selection-plateau.md; Hoeffding and a union bound).
+    """
+    count, samples = whole(candidates, "candidates", 1), whole(n, "n", 1)
+    return math.sqrt((math.log(2.0 * count) - math.log(level(delta, "delta"))) / (2.0 * samples))
+
+
+def noise_maximum(candidates: int, n: int, rate: float) -> float:
+    """Expected gain of the best of B networks that are all equally good, each measured on its own n samples.
+
+        E max_b (k_b / n) - r = (1/n) sum_{k < n} (1 - P(Bin(n, r) <= k)^B) - r,   k_b iid Binomial(n, r)
+
+    candidates : B >= 1.
+    n          : samples behind each measurement, >= 1.
+    rate       : common accuracy r in (0, 1).
+    Returns an accuracy, >= 0: what a search "finds" where there is nothing.
+    Claim SEL-T8 (Theorem 8 of methods/selection-plateau.md).
+    """
+    count, samples = whole(candidates, "candidates", 1), whole(n, "n", 1, MOST_SAMPLES // 100)
+    below = bdtr(np.arange(samples), samples, level(rate, "rate"))
+    return float(np.sum(-np.expm1(count * np.log(below, where=below > 0.0, out=np.full(samples, -np.inf)))) / samples - rate)
 
 
 def _upper(k: np.ndarray, n: np.ndarray, alpha: float) -> Array:

@@ -1,19 +1,17 @@
-"""The paper's layerwise budget, the data-path sizes it is made of, and its Gaussian model.
+"""The paper's layerwise budget and the data-path sizes it is made of. Its Gaussian model is `gaussian`.
 
 A target acts on P vectors of a sample (tokens, positions), so a size is a maximum over rows and tokens. Matrices are
-(rows = outputs, cols = inputs). The Gaussian forms take the variance of one entry.
+(rows = outputs, cols = inputs).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import numpy.typing as npt
-from scipy.special import ndtri_exp
 
 from certify.records import Refused
-from certify.theory._arrays import Array, ArrayLike, Whole, at_least, finite, level, number, representable, whole
-
-METHODS = ("paper", "drop2", "bonferroni", "sidak")
+from certify.theory._arrays import Array, ArrayLike, at_least, finite, number, representable
 
 
 def data_path_size(removed: ArrayLike, inputs: ArrayLike) -> Array:
@@ -24,7 +22,7 @@ def data_path_size(removed: ArrayLike, inputs: ArrayLike) -> Array:
     removed : (rows, cols) R.
     inputs  : (P, cols) the P vectors sample s sends into the target, or (T, P, cols) for T samples of equal P.
     Returns () or (T,), units of the target's output. Rounded dot products: `resolved`, not `proved`.
-    Claim X19-tokens (repairs F2 of Definition 5.0, arXiv:2606.02608: psi_1(s) is a matrix of tokens).
+    Claim X19-tokens, D5.0-layer (repairs F2 of Definition 5.0, arXiv:2606.02608: psi_1(s) is a matrix of tokens).
     """
     r, v = _matrix_and_tokens(removed, inputs)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -72,12 +70,51 @@ def budget(lipschitz: ArrayLike, sizes: ArrayLike) -> float:
                 none.
     sizes     : (T,) `data_path_size` of each sample, >= 0.
     Returns nats: a bound on the change of the mean cross-entropy at theta = 0, linear in 1 - theta along the path.
-    Claim D5.0-budget (Definition 5.0 and Lemma 5.1 of arXiv:2606.02608).
+    Claim D5.0-budget, X12-budget-calculus, ER-X12a-rows (Definition 5.0 and Lemma 5.1 of arXiv:2606.02608; a seminorm in R
+    for common L_s, not larger when whole rows are restored).
     """
     constants = at_least(lipschitz, "lipschitz", 0.0, (None,))
     data = at_least(sizes, "sizes", 0.0, constants.shape)
     with np.errstate(over="ignore"):
         return float(representable(2.0 * np.mean(constants * data), "budget"))
+
+
+def lipschitz_by_row_sums(weights: Sequence[ArrayLike]) -> float:
+    """Max-norm Lipschitz constant of everything after the target, for a plain stack of layers.
+
+        L = prod_k ||W_k||_inf,   ||W||_inf = max_i sum_j |W_ij|
+
+    Hypotheses: psi_2 alternates the layers W_k x + b_k with coordinatewise maps of slope at most 1 (ReLU, |.|, tanh, the
+                identity) and means over tokens. Softmax attention and LayerNorm have no such constant without bounds on
+                their inputs.
+    weights : the matrices in order, (rows, cols) each, cols of the next = rows of the one before. None at all: 1.
+    Returns logits per unit of the target's output: valid for every sample, so an upper bound on L_s. Usually far above
+    the smallest constant (`smallest_lipschitz`); sampled slopes and end-point Jacobians lie below that one and bound
+    nothing.
+    Claim ESM1-R2.9-local-lipschitz, A4.1-architecture (Remark 2.9 of Online Resource 1, Assumption 4.1 of
+    arXiv:2606.02608).
+    """
+    constant, width = 1.0, None
+    for k, entries in enumerate(weights):
+        matrix = finite(entries, f"weights[{k}]", (None, width))
+        width = matrix.shape[0]
+        with np.errstate(over="ignore"):
+            constant *= float(representable(np.abs(matrix).sum(axis=1).max(), f"row sums of weights[{k}]"))
+    return number(constant, "product of row sums")
+
+
+def restoration_can_help(budget_upper: float, reward_lower: float) -> bool:
+    """Whether putting a removed part Q back could improve the certificate at all.
+
+        B_T(Q) > rew(Q);   if B_T(Q) <= rew(Q), then B_T(Q + P) - rew(Q + P) <= B_T(P) - rew(P) for every disjoint P
+
+    Hypotheses: one mask split, the same constants L_s in all three budgets (those of a segment that contains the others).
+    budget_upper : B_T(Q) or an upper bound on it, >= 0, nats.
+    reward_lower : rew(Q) or a lower bound on it, >= 0, nats.
+    Returns False only where restoring Q cannot help: Q holds its own certificate. True promises nothing.
+    Claim X12-budget-calculus (sharpens Corollary 5.6 of arXiv:2606.02608).
+    """
+    return number(budget_upper, "budget", 0.0) > number(reward_lower, "reward", 0.0)
 
 
 def telescoped(steps: ArrayLike) -> Array:
@@ -107,7 +144,7 @@ def smallest_lipschitz(speed_sup: ArrayLike, sizes: ArrayLike) -> Array:
     sizes     : (T,) `data_path_size` of each sample, >= 0.
     Returns (T,), logits per unit of the target's output; nan means "not available": the size is 0 (any L_s will do) or
     too small for the quotient. As sure as `speed_sup` is: `resolved` there is `resolved` here.
-    Claim X9-best-L (sharpens Definition 5.0 of arXiv:2606.02608).
+    Claim X9-best-L, A4.1-architecture, NC-endpoint-jacobian (sharpens Definition 5.0 of arXiv:2606.02608).
     """
     speed = at_least(speed_sup, "speed_sup", 0.0, (None,))
     data = at_least(sizes, "sizes", 0.0, speed.shape)
@@ -116,85 +153,12 @@ def smallest_lipschitz(speed_sup: ArrayLike, sizes: ArrayLike) -> Array:
     return np.where(np.isfinite(quotient), quotient, np.nan)
 
 
-def gaussian_multiplier(rows: int, count: int, delta: float, method: str = "sidak") -> float:
-    """Number of standard deviations that covers every coordinate of R v, for every vector v.
-
-        P(for all v, i: |(R v)_i| <= x sqrt(entry_variance) ||v||_2) >= 1 - delta,   k = rows * count
-
-        paper       x = sqrt(2 log(2 k / delta))
-        drop2       x = sqrt(2 log(k / delta))
-        bonferroni  x = Q^-1(delta / (2 k))
-        sidak       x = Q^-1((1 - (1 - delta)^(1/k)) / 2)        exact for one vector
-
-    Hypotheses: R iid N(0, entry_variance), independent of the vectors. A mask component has structural zeros and is not
-                so (F15).
-    rows   : rows of R, >= 1.
-    count  : number of vectors: every token of every sample, sum_s P_s (F2), >= 1.
-    delta  : error probability in (0, 1).
-    method : as above; each is smaller than the one before it.
-    Returns x > 0.
-    Claim X15-gauss-exact (sharpens Corollary 5.10 of arXiv:2606.02608; tokens by X19).
-    """
-    k = float(whole(rows, "rows", 1)) * float(whole(count, "count", 1))
-    error = level(delta, "delta")
-    if method == "paper":
-        return float(np.sqrt(2.0 * (np.log(2.0 * k) - np.log(error))))
-    if method == "drop2":
-        return float(np.sqrt(2.0 * (np.log(k) - np.log(error))))
-    if method == "bonferroni":
-        return float(-ndtri_exp(np.log(error) - np.log(2.0 * k)))
-    if method == "sidak":
-        return float(-ndtri_exp(np.log(-np.expm1(np.log1p(-error) / k)) - np.log(2.0)))
-    raise Refused(f"method: {method!r} is not one of {', '.join(METHODS)}")
-
-
-def gaussian_budget(
-    lipschitz: ArrayLike,
-    norms: ArrayLike,
-    tokens: npt.ArrayLike,
-    *,
-    rows: int,
-    entry_variance: float,
-    delta: float,
-    method: str = "sidak",
-) -> float:
-    """The budget when R is Gaussian noise, with every token counted.
-
-        B_T(R) <= (2 / T) sum_s L_s max_p ||v_{s,p}||_2 sqrt(entry_variance) x   with probability >= 1 - delta
-
-    x = gaussian_multiplier(rows, sum_s P_s, delta, method); the paper writes entry_variance = g / rows and P_s = 1.
-    Hypotheses: R iid N(0, entry_variance), independent of the vectors; L_s may depend on R (F5). Model-based: a fitted
-                variance
-    or edge voids the guarantee (F19).
-    lipschitz      : (T,) L_s >= 0.
-    norms          : (T,) max_p ||v_{s,p}||_2, >= 0.
-    tokens         : (T,) whole numbers P_s >= 1.
-    rows           : rows of R.
-    entry_variance : variance of one entry of R, >= 0.
-    delta          : error probability in (0, 1).
-    Returns nats.
-    Claim C5.10-gauss-budget (Corollary 5.10 of arXiv:2606.02608, tokens by X19, multiplier by X15).
-    """
-    sizes = at_least(norms, "norms", 0.0, (None,))
-    deviation = np.sqrt(number(entry_variance, "entry_variance", 0.0))
-    multiplier = gaussian_multiplier(rows, int(_token_counts(tokens, sizes.shape).sum()), delta, method)
-    with np.errstate(over="ignore"):
-        return budget(lipschitz, representable(sizes * (deviation * multiplier), "Gaussian data-path size"))
-
-
 def _row_norms(table: Array) -> Array:
     """Euclidean norms along the last axis, scaled so that squares neither vanish nor overflow (an upper bound must not
     be 0)."""
     top = np.abs(table).max(axis=-1, keepdims=True)
     ratio = np.divide(table, top, out=np.zeros_like(table), where=top > 0.0)
     return top[..., 0] * np.sqrt(np.sum(np.square(ratio), axis=-1))
-
-
-def _token_counts(tokens: npt.ArrayLike, shape: tuple[int, ...]) -> Whole:
-    counts = np.asarray(tokens)
-    if counts.dtype.kind not in "iu" or counts.shape != shape or counts.min() < 1:
-        raise Refused(f"tokens: {counts.dtype} {counts.shape}; one whole number >= 1 per sample is expected, shape {shape}")
-    return counts.astype(np.int64)
 
 
 def _matrix_and_tokens(removed: ArrayLike, inputs: ArrayLike) -> tuple[Array, Array]:

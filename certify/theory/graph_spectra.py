@@ -60,7 +60,7 @@ def components(weights: ArrayLike) -> int:
     weights : (n, n) as in `laplacian`.
     Returns a whole number >= 1. More in the output graph than in the input graph: directions of infinite distortion,
     which a pseudo-inverse drops in silence.
-    Claim SSD-T9 (Theorem T9 of methods/spectral-distortion.md).
+    Claim SSD-T9 (Theorem T9 of methods/spectral-distortion.md), SSD-disconnection.
     """
     return int(connected_components(_table(weights, "weights"), directed=False)[0])
 
@@ -121,7 +121,7 @@ def edge_scores(pairs: Pencil, count: int, form: str = "spade") -> Array:
     count : s, 1..n-1.
     form  : as above.
     Returns (n, n).
-    Claim SSD-T3, SSD-T5 (Theorems T3 and T5 of methods/spectral-distortion.md).
+    Claim SSD-T3, SSD-T5 (Theorems T3 and T5 of methods/spectral-distortion.md), ER-SSD-log.
     """
     if form not in FORMS:
         raise Refused(f"form: {form!r} is not one of {', '.join(FORMS)}")
@@ -161,7 +161,7 @@ def node_scores(inner: ArrayLike, edges: ArrayLike) -> Array:
     inner : (n, n) weights of the input graph, no isolated node.
     edges : (n, n) `edge_scores`.
     Returns (n,).
-    Claim SSD-T3, SSD-T5, SSD-T6, SSD-T8 (methods/spectral-distortion.md).
+    Claim SSD-T3, SSD-T5, SSD-T6, SSD-T8 (methods/spectral-distortion.md), SSD-identity.
     """
     w = _table(inner, "inner")
     e = finite(edges, "edges", w.shape)
@@ -180,7 +180,7 @@ def twin_value(inner: ArrayLike, outer: ArrayLike, first: int, second: int) -> f
     inner, outer  : as in `pencil`.
     first, second : two nodes with equal weights towards all others in both graphs; else refused.
     Returns the eigenvalue.
-    Claim SSD-T6 (Theorem T6 of methods/spectral-distortion.md).
+    Claim SSD-T6 (Theorem T6 of methods/spectral-distortion.md), SSD-twins.
     """
     tables = _pair(inner, outer)
     n = len(tables[0])
@@ -239,7 +239,7 @@ def refit_cost(activations: ArrayLike, unit: int, outgoing: ArrayLike) -> float:
     unit        : p.
     outgoing    : (outputs,) W[:, p].
     Returns squared output units. 0 only for a unit the others and a bias can imitate.
-    Claim SSD-T8 (Theorem T8 of methods/spectral-distortion.md).
+    Claim SSD-T8 (Theorem T8 of methods/spectral-distortion.md), SSD-removability.
     """
     a = finite(activations, "activations", (None, None))
     p = whole(unit, "unit", 0, a.shape[1] - 1)
@@ -247,6 +247,29 @@ def refit_cost(activations: ArrayLike, unit: int, outgoing: ArrayLike) -> float:
     known = np.column_stack([np.ones(len(a)), np.delete(a, p, axis=1)])
     residual = a[:, p] - known @ np.linalg.lstsq(known, a[:, p], rcond=None)[0]
     return float(np.sum(weight**2) * np.sum(residual**2))
+
+
+def correlation_distances(states: ArrayLike) -> Array:
+    """Squared distances of the neurons of one layer, from which its graphs are made.
+
+        d_pq = 2 - 2 corr(H_p, H_q)
+
+    Invariant under H_p -> c H_p + t with c > 0, neuron by neuron. Removing neurons of a layer leaves the states of its
+    survivors and of all earlier layers as they are, so the table of the survivors is a block of the table of all: only
+    neighbour lists, and later layers, change.
+    states : (samples, n) states of n neurons, none of them constant.
+    Returns (n, n) in [0, 4], zero diagonal.
+    Claim SSD-T5, SSD-T11 (Theorems T5(c) and T11 of methods/spectral-distortion.md).
+    """
+    h = finite(states, "states", (None, None))
+    centred = h - h.mean(axis=0)
+    norms = np.sqrt(np.sum(centred * centred, axis=0))
+    if np.any(norms == 0.0):
+        raise Refused(f"states: neuron {int(np.argmin(norms))} is constant; fold it into the next bias first")
+    unit = centred / norms
+    table = np.clip(2.0 - 2.0 * (unit.T @ unit), 0.0, 4.0)
+    np.fill_diagonal(table, 0.0)
+    return table
 
 
 def _table(weights: ArrayLike, name: str) -> Array:

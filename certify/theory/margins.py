@@ -1,7 +1,9 @@
 """Which decisions can change when the logits move. A tie is an error: a sample is correct when its true margin is > 0.
 
 Comparisons are made as written, in float64, so a margin of exactly 2 eta falls on the unsafe side. That accounts for no
-rounding of the logits themselves; a caller who needs a proof enlarges eta by the enclosure of their error first.
+rounding of the logits themselves; a caller who needs a proof enlarges eta by the enclosure of their error first. A difference
+of two floats rounds monotonically, which keeps `may_lose` and `predicted_label_stable` right for the logits as given; the
+half-open end of `may_gain` is not: z = (1e-17, 1), C = 0, eta = 1/2 has the margin -1 + 1e-17, rounded to -1, and can gain.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from certify.records import Refused
-from certify.theory._arrays import Array, ArrayLike, at_least, finite, logits_and_labels, others, representable
+from certify.theory._arrays import Array, ArrayLike, at_least, finite, logits_and_labels, others, representable, whole
 
 Mask = npt.NDArray[np.bool_]
 
@@ -22,8 +24,8 @@ def true_margin(logits: ArrayLike, labels: npt.ArrayLike) -> Array:
 
     logits : (T, K), K >= 2.
     labels : (T,) true class C, 0..K-1.
-    Returns (T,) logit units, <= 0 for an error or a tie.
-    Claim C5.2-margin (Corollary 5.2 of arXiv:2606.02608).
+    Returns (T,) logit units, <= 0 for an error or a tie; ReLU logits tie at 0 (F28).
+    Claim C5.2-margin, F28 (Corollary 5.2 of arXiv:2606.02608).
     """
     z, label = logits_and_labels(logits, labels)
     with np.errstate(over="ignore"):
@@ -48,6 +50,25 @@ def predicted_margin(logits: ArrayLike) -> Array:
         return representable(top[:, -1] - top[:, -2], "predicted margin")
 
 
+def topk_margin(logits: ArrayLike, labels: npt.ArrayLike, k: int) -> Array:
+    """Lead of the true class over the k-th of the others.
+
+        Delta^(k) = z_C - (k-th largest of z_j, j != C);   within the top k if and only if Delta^(k) > 0
+
+    logits : (T, K), K >= 2.
+    labels : (T,) true class C, 0..K-1.
+    k      : 1 <= k <= K - 1; 1 gives `true_margin`.
+    Returns (T,) logit units. Order statistics move by at most eta, so `may_lose`, `may_gain` and
+    `accuracy_change_interval` hold for top-k accuracy with this margin.
+    Claim X7-topk, ER-X7-k (extends Corollary 5.2 of arXiv:2606.02608).
+    """
+    z, label = logits_and_labels(logits, labels)
+    rank = whole(k, "k", 1, z.shape[1] - 1)
+    rivals = np.sort(others(z, label, -np.inf), axis=1)
+    with np.errstate(over="ignore"):
+        return representable(z[np.arange(len(label)), label] - rivals[:, -rank], "top-k margin")
+
+
 def predicted_label_stable(predicted: ArrayLike, eta: ArrayLike) -> Mask:
     """Samples whose predicted class cannot change when no logit moves by more than eta.
 
@@ -70,7 +91,7 @@ def may_lose(margin: ArrayLike, eta: ArrayLike) -> Mask:
     margin : (T,) from `true_margin` of the dense network.
     eta    : (T,) bound on max_j |z'_j - z_j|, >= 0.
     Returns (T,) bool.
-    Claim X5-margin-signed (sharpens Corollary 5.2(b) of arXiv:2606.02608).
+    Claim X5-margin-signed, ER-X5-signs (sharpens Corollary 5.2(b) of arXiv:2606.02608).
     """
     delta, twice = _margin_and_move(margin, eta)
     return (delta > 0.0) & (delta <= twice)
@@ -84,7 +105,8 @@ def may_gain(margin: ArrayLike, eta: ArrayLike) -> Mask:
     margin : (T,) from `true_margin` of the dense network.
     eta    : (T,) bound on max_j |z'_j - z_j|, >= 0.
     Returns (T,) bool. With eta = 0 nothing can be gained, ties included (F4).
-    Claim X5-margin-signed (sharpens Corollary 5.2(b) of arXiv:2606.02608).
+    Claim X5-margin-signed, P5.2-zero-budget (sharpens Corollary 5.2(b) of arXiv:2606.02608, and repairs "perfect pruning"
+    of its introduction), F4.
     """
     delta, twice = _margin_and_move(margin, eta)
     return (delta > -twice) & (delta <= 0.0)

@@ -161,7 +161,7 @@ def variation(values: ArrayLike, labels: npt.ArrayLike) -> PathVariation:
              known.
     Hypotheses: gamma Lipschitz on [0, 1]; nothing is asked of the architecture (skips and shared weights are covered).
     Returns a `PathVariation`. `resolved`: a quadrature of gamma' is not a certificate. Vacuous never.
-    Claim X8-path-variation, X9-best-L (b), X14-multilayer (b) (sharpen Lemma 5.1 of arXiv:2606.02608).
+    Claim X8-path-variation, X9-best-L (b), X14-multilayer (b), F3 (sharpen Lemma 5.1 of arXiv:2606.02608).
     """
     nodes = finite(values, "values", (None, None, None))
     if nodes.shape[0] < 2:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from certify.records import Refused
-from certify.theory._arrays import Array, ArrayLike, whole
+from certify.theory._arrays import Array, ArrayLike, finite, whole
 from certify.theory.emp.effective_number import Mask
 
 
@@ -43,7 +43,7 @@ def is_rank_monotone(scores: ArrayLike, base: ArrayLike, *, strictly: bool = Tru
     weights 0, are such scores in real arithmetic; in floats they are weakly so.
     scores, base : (N,) without NaN.
     Returns True or False.
-    Claim SEL-T1, SEL-T5 (Theorems 1 and 5 of methods/selection-plateau.md).
+    Claim SEL-T1, SEL-T5 (Theorems 1 and 5 of methods/selection-plateau.md), SEL-signed-fusion, SEL-smoothing.
     """
     m = _scores(base, "base")
     s = _scores(scores, "scores", m.size)
@@ -95,7 +95,7 @@ def separates_top(scores: ArrayLike, base: ArrayLike, kept: int) -> bool:
     scores, base : (N,) without NaN.
     kept         : K, 0..N.
     Returns True or False; True at K = 0 and K = N.
-    Claim SEL-T3 (Theorem 3 of methods/selection-plateau.md, hypothesis by the errata).
+    Claim SEL-T3 (Theorem 3 of methods/selection-plateau.md, hypothesis by the errata), ER-SEL-T3-ties.
     """
     m = _scores(base, "base")
     s = _scores(scores, "scores", m.size)
@@ -138,7 +138,7 @@ def scores_for_allocation(bases: list[ArrayLike], kept: list[int]) -> list[Array
     bases : layers of (n_l,) values without NaN and without ties at the cuts.
     kept  : K_l, 0..n_l.
     Returns layers of (n_l,) scores, strictly rank-monotone for their layer; sum K_l of them are positive.
-    Claim SEL-T4 (Theorem 4 of methods/selection-plateau.md).
+    Claim SEL-T4 (Theorem 4 of methods/selection-plateau.md), SEL-global-transform.
     """
     if len(bases) != len(kept):
         raise Refused(f"bases, kept: {len(bases)} layers and {len(kept)} counts; one count per layer is expected")
@@ -167,6 +167,24 @@ def global_rank_counts(layers: int, width: int, kept: int) -> tuple[int, int]:
     count = whole(layers, "layers", 1)
     low, rest = divmod(whole(kept, "kept", 0, count * whole(width, "width", 1)), count)
     return low, low + (rest > 0)
+
+
+def logistic_iterate(z: ArrayLike, times: int) -> Array:
+    """The logistic map F(z) = 4 z (1 - z), iterated: a feature of known complexity.
+
+        F^t has degree 2^t;   1 - 2 F^t(z) = T_{2^t}(1 - 2 z),   T_k the Chebyshev polynomial
+
+    z     : real numbers in [0, 1].
+    times : t >= 0, at most 30: rounding grows about twofold with each.
+    Returns values in [0, 1].
+    Claim SEL-T7 (Theorem 7 of methods/selection-plateau.md).
+    """
+    values = finite(z, "z")
+    if values.size and (values.min() < 0.0 or values.max() > 1.0):
+        raise Refused(f"z: from {values.min()} to {values.max()}; the map acts on [0, 1]")
+    for _ in range(whole(times, "times", 0, 30)):
+        values = 4.0 * values * (1.0 - values)
+    return values
 
 
 def _scores(values: ArrayLike, name: str, size: int | None = None) -> Array:

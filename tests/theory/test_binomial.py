@@ -11,6 +11,8 @@ from certify.records import Refused
 from certify.theory.binomial import (
     clopper_pearson_lower,
     clopper_pearson_upper,
+    hoeffding_gap_upper,
+    noise_maximum,
     paired_drop_upper,
     samples_needed,
     samples_needed_drop,
@@ -25,6 +27,7 @@ def counts(draw, most=400):
     return draw(st.integers(0, n)), n
 
 
+@pytest.mark.claim("B1-clopper-pearson")
 @given(counts(), ALPHAS)
 def test_limits_solve_their_equation(count, alpha):
     """P(Binomial(n, U) <= k) = alpha and P(Binomial(n, L) >= k) = alpha: an equality, so no slack hides an off-by-one."""
@@ -44,6 +47,7 @@ def test_known_limits():
     assert (clopper_pearson_lower(3, 100, 0.025), clopper_pearson_upper(3, 100, 0.025)) == pytest.approx(both, rel=1e-10)
 
 
+@pytest.mark.claim("B1-clopper-pearson")
 @pytest.mark.parametrize("alpha", [0.1, 0.05, 0.01])
 @pytest.mark.parametrize("n", [1, 2, 5, 17, 40])
 def test_coverage_by_enumeration(n, alpha):
@@ -58,6 +62,7 @@ def test_coverage_by_enumeration(n, alpha):
     assert np.min(np.sum(mass * (lower <= rates[:, None]), axis=1)) >= 1.0 - alpha - 1e-9
 
 
+@pytest.mark.claim("B2-paired-drop")
 @pytest.mark.parametrize("alpha", [0.2, 0.05])
 @pytest.mark.parametrize("n", [1, 3, 9])
 def test_paired_coverage_by_enumeration(n, alpha):
@@ -70,6 +75,7 @@ def test_paired_coverage_by_enumeration(n, alpha):
             assert mass[limits >= loss - gain - 1e-12].sum() >= 1.0 - alpha - 1e-9
 
 
+@pytest.mark.claim("B2-paired-drop")
 def test_paired_known_value():
     expected = clopper_pearson_upper(3, 100, 0.025) - clopper_pearson_lower(1, 100, 0.025)
     assert paired_drop_upper(3, 1, 100, 0.05) == pytest.approx(expected, rel=1e-15)
@@ -105,9 +111,23 @@ def test_known_sizes():
     assert clopper_pearson_upper(0, 299, 0.05) <= 0.01 < clopper_pearson_upper(0, 298, 0.05)
 
 
+@pytest.mark.claim("SEL-T8")
+def test_known_selection_optimism():
+    """The figures of the specification: .072 and .023 for 900 masks; the best of pure noise gains .049 and .016."""
+    assert [round(hoeffding_gap_upper(900, n, 0.05), 3) for n in (1000, 10_000)] == [0.072, 0.023]
+    assert [round(noise_maximum(900, n, 0.62), 3) for n in (1000, 10_000)] == [0.049, 0.016]
+    assert hoeffding_gap_upper(1, 2, 2 / np.e**4) == pytest.approx(1.0)
+    assert noise_maximum(1, 50, 0.3) == pytest.approx(0.0, abs=1e-12)
+    assert noise_maximum(2, 1, 0.5) == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        lambda: hoeffding_gap_upper(0, 10, 0.1),
+        lambda: hoeffding_gap_upper(1, 10, 1.0),
+        lambda: noise_maximum(1, 0, 0.5),
+        lambda: noise_maximum(1, 10, 1.0),
         lambda: clopper_pearson_upper(-1, 10, 0.05),
         lambda: clopper_pearson_upper(11, 10, 0.05),
         lambda: clopper_pearson_upper(1.0, 10, 0.05),  # type: ignore[arg-type]

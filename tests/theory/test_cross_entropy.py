@@ -1,4 +1,4 @@
-"""D2.0, L5.1, X1, X2, X14(c): known answers, equality, and validity on the edge suite."""
+"""D2.0, L5.1, X1 to X4, X14(c): known answers, equality, and validity on the edge suite."""
 
 import mpmath
 import numpy as np
@@ -9,15 +9,23 @@ from hypothesis.extra.numpy import arrays
 from strategies import bounds_on_logits, labelled_logits, log_probability_pairs
 
 from certify.records import Refused
+from certify.theory.budget import budget, data_path_size, lipschitz_by_row_sums
 from certify.theory.cross_entropy import (
     cross_entropy,
     increase_lower,
     increase_published,
     increase_upper,
+    increase_upper_average,
+    increase_upper_hoeffding,
     increase_upper_oscillation,
     increase_upper_pairwise,
     log_probabilities,
+    pairwise_by_readout,
+    softlabel_upper,
+    softlabel_upper_hoeffding,
+    softmax,
 )
+from certify.theory.margins import true_margin
 
 
 def exact_cumulant(log_not_p, x):
@@ -70,6 +78,7 @@ def test_cumulant_against_sixty_digits(pair, x):
     assert abs(found - exact) <= 1e-12 * abs(exact) + 1e-290
 
 
+@pytest.mark.claim("X1-ce-sharp")
 @given(st.data())
 def test_both_ends_are_attained(data):
     logits, labels = data.draw(labelled_logits())
@@ -82,6 +91,37 @@ def test_both_ends_are_attained(data):
     assert cross_entropy(logits - shift, labels) - dense == pytest.approx(increase_lower(*pair, eta), abs=slack)
 
 
+@pytest.mark.claim("X1-ce-sharp")
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_layer_attains_both_ends(sign):
+    """8.4: m = 1, v = 1, no further layer, A = z, R = -d, theta = 0; the pruned layer S = A - R has the logits z + d."""
+    weight, eta = np.array([[0.5], [-1.0], [2.0]]), 0.75
+    removed = -sign * eta * np.array([[-1.0], [1.0], [1.0]])
+    dense, pruned = (np.ones((1, 1)) @ matrix.T for matrix in (weight, weight - removed))
+    bound = (increase_upper if sign > 0 else increase_lower)(*log_probabilities(dense, [0]), [eta])
+    assert cross_entropy(pruned, [0]) - cross_entropy(dense, [0]) == pytest.approx(bound, rel=1e-14)
+    assert sign * bound[0] > 0.0
+
+
+@pytest.mark.claim("L5.1-ce-path")
+@pytest.mark.parametrize("theta", [0.0, 1e-12, 0.5, np.nextafter(1.0, 0.0), 1.0])
+@pytest.mark.parametrize("bend", [lambda x: np.maximum(x, 0.0), np.tanh, lambda x: x], ids=["relu", "tanh", "identity"])
+def test_a_layer_along_its_path(bend, theta):
+    """Row sums for L_s, every mask of a 2 x 2 layer; losses that rise and losses that fall both occur."""
+    weight, readout = np.array([[1.0, -0.5], [0.25, 2.0]]), np.array([[1.0, -1.0], [-2.0, 0.5], [0.0, 1.0]])
+    inputs, labels = np.array([[1.0, 0.5], [-0.5, 1.0], [0.0, 0.0]]), np.array([0, 2, 1])
+    constants, changes = np.full(3, lipschitz_by_row_sums([readout])), []
+    dense = bend(inputs @ weight.T) @ readout.T
+    for bits in range(16):
+        removed = weight * np.array([[bits & 1, bits & 2], [bits & 4, bits & 8]]).astype(bool)
+        part = bend(inputs @ (weight - removed + theta * removed).T) @ readout.T
+        change = np.mean(cross_entropy(part, labels) - cross_entropy(dense, labels))
+        assert abs(change) <= (1.0 - theta) * budget(constants, data_path_size(removed, inputs[:, None, :])) + 1e-15
+        changes.append(change)
+    assert theta > 0.9 or min(changes) < -0.01 < 0.01 < max(changes)
+
+
+@pytest.mark.claim("X1-ce-sharp", "L5.1-ce-path")
 @given(st.data())
 def test_every_change_within_the_box_is_covered(data):
     logits, labels = data.draw(labelled_logits())
@@ -97,6 +137,7 @@ def test_every_change_within_the_box_is_covered(data):
     assert np.all(-lower <= upper * (1 + 1e-12))
 
 
+@pytest.mark.claim("X14-multilayer")
 @given(log_probability_pairs(), st.floats(0.0, 20.0), st.floats(0.0, 20.0))
 def test_steps_compose_to_the_sum(pair, first, second):
     """X14(c): after one step the odds against the true class are e^(2 eta) larger, and the next bound starts there."""
@@ -106,6 +147,7 @@ def test_steps_compose_to_the_sum(pair, first, second):
     assert once + again == pytest.approx(increase_upper([pair[0]], [pair[1]], [first + second]), rel=1e-11, abs=1e-280)
 
 
+@pytest.mark.claim("X2-ce-pairwise")
 @given(st.data())
 def test_pairwise_is_attained_and_below_the_oscillation_form(data):
     logits, labels = data.draw(labelled_logits())
@@ -126,6 +168,7 @@ def test_pairwise_known_value_and_ignored_entry():
     assert increase_upper_pairwise(logits, [0], [[0.0, -np.log(2.0), 0.0]]) == pytest.approx([np.log(0.875)])
 
 
+@pytest.mark.claim("D2.0-ce", "X2-ce-pairwise")
 @given(labelled_logits(), st.floats(-40, 40))
 def test_a_common_shift_is_free(instance, shift):
     logits, labels = instance
@@ -133,6 +176,7 @@ def test_a_common_shift_is_free(instance, shift):
     assert cross_entropy(logits + shift, labels) == pytest.approx(cross_entropy(logits, labels), abs=1e-11)
 
 
+@pytest.mark.claim("D2.0-ce")
 @given(labelled_logits())
 def test_log_sum_exp_equals_the_naive_form_where_that_is_finite(instance):
     logits, labels = instance
@@ -153,15 +197,145 @@ def test_probabilities_beyond_double_precision():
 
 
 def test_rounding_does_not_carry_the_sharp_bound_above_the_published_one():
-    """Here both forms of Lambda_p round to one ulp above 2 eta."""
-    odds, twice = 54.16662480404356, 0.2434116185595
-    pair = [-np.logaddexp(0.0, odds)], [-np.logaddexp(0.0, -odds)]
-    assert increase_upper(*pair, [twice / 2])[0] <= twice
+    """At p below 1e-16 both forms of Lambda_p round to one ulp above 2 eta in one of a thousand cases."""
+    rng = np.random.default_rng(0)
+    odds, twice = rng.uniform(38.0, 60.0, 100_000), rng.uniform(0.2, 0.3, 100_000)
+    pair = -np.logaddexp(0.0, odds), -np.logaddexp(0.0, -odds)
+    assert np.all(increase_upper(*pair, twice / 2) <= twice)
+
+
+def test_softmax_known_values_and_edges():
+    assert softmax([[0.0, np.log(3.0)], [7.0, 7.0]]) == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5]]), rel=1e-15)
+    assert softmax([[1e4, -1e4], [-1.5e308, 1.5e308]]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    many = softmax(np.tile(np.arange(1000.0), (1, 1)))
+    assert many.sum() == pytest.approx(1.0, rel=1e-14)
+    assert many[0, -1] == pytest.approx(1.0 - np.exp(-1.0), rel=1e-13)
+
+
+@pytest.mark.claim("D2.0-network")
+def test_relu_logits_tie_at_zero_and_a_tie_is_an_error():
+    """F28: X ends with its activation, so dead logits are equal."""
+    logits = np.maximum([[-1.0, -2.0, -3.0]], 0.0)
+    assert softmax(logits) == pytest.approx(np.full((1, 3), 1 / 3))
+    assert cross_entropy(logits, [0]) == pytest.approx([np.log(3.0)])
+    assert not true_margin(logits, [0])[0] > 0.0
+
+
+def test_readout_known_values():
+    readout = [[1.0, -2.0], [0.5, 0.0], [1.0, 3.0]]
+    assert pairwise_by_readout(readout, [0, 2], [2.0, 1.0]).tolist() == [[0.0, 5.0, 10.0], [5.0, 3.5, 0.0]]
+    assert pairwise_by_readout(readout, [1], [0.0]).tolist() == [[0.0, 0.0, 0.0]]
+
+
+@pytest.mark.claim("X2-ce-pairwise")
+@given(st.data())
+def test_readout_bounds_the_pairwise_gain_and_is_attained(data):
+    shape = data.draw(st.tuples(st.integers(2, 5), st.integers(1, 4)))
+    readout = data.draw(arrays(np.float64, shape, elements=st.integers(-6, 6).map(lambda k: k / 2)))
+    features = data.draw(arrays(np.float64, shape[1], elements=st.integers(-6, 6).map(lambda k: k / 2)))
+    label, size = data.draw(st.integers(0, shape[0] - 1)), np.abs(features).max()
+    bound, moved = pairwise_by_readout(readout, [label], [size])[0], readout @ features
+    assert np.all(np.abs(moved - moved[label]) <= bound)
+    assert np.all(bound <= 2.0 * np.abs(readout).sum(axis=1).max() * size)
+    for j in range(shape[0]):
+        worst = size * np.sign(readout[j] - readout[label])
+        assert (readout[j] - readout[label]) @ worst == bound[j]
+
+
+def test_average_known_values():
+    """p = 1/2 and 9/10, eta = 1/10: log(.7 + .3 e^.2)."""
+    pair = np.log([0.5, 0.9]), np.log([0.5, 0.1])
+    assert increase_upper_average(*pair, 0.1) == pytest.approx(np.log(0.7 + 0.3 * np.exp(0.2)), rel=1e-13)
+    assert increase_upper_average(*pair, 0.1) > increase_upper(*pair, [0.1, 0.1]).mean() + 1e-4
+    assert increase_upper_average(*pair, 0.0) == 0.0
+    assert increase_upper_average([0.0], [-700.0], 1e4) == pytest.approx(2e4 - 700.0)
+    assert increase_upper_average([-700.0], [0.0], 1.0) == pytest.approx(2.0)
+
+
+@pytest.mark.claim("X3-ce-average")
+@given(log_probability_pairs(), st.integers(1, 4), st.floats(0.0, 50.0))
+def test_average_is_attained_by_equal_probabilities(pair, samples, eta):
+    repeated = [np.full(samples, part) for part in pair]
+    assert increase_upper_average(*repeated, eta) == pytest.approx(increase_upper([pair[0]], [pair[1]], [eta])[0], rel=1e-12)
+
+
+def test_hoeffding_known_values():
+    pair = np.log([0.5, 0.9]), np.log([0.5, 0.1])
+    assert increase_upper_hoeffding(*pair, [0.2, 0.2]) == pytest.approx([0.105, 0.025], rel=1e-14)
+    assert increase_upper_hoeffding(*pair, [-0.2, -0.2]) == pytest.approx([-0.095, -0.015], rel=1e-14)
+    exact, second = increase_upper(*pair, [0.1, 0.1])[0], increase_upper_hoeffding(*pair, [0.2, 0.2])[0]
+    assert second - exact == pytest.approx(0.2**4 / 192, rel=1e-2)
+    assert increase_upper_hoeffding(np.log([0.25]), np.log([0.75]), [2.0])[0] == pytest.approx(2.0, rel=1e-14)
+
+
+@pytest.mark.claim("X4-soft-label")
+def test_greedy_is_not_exact():
+    """Negative control: by t_j / q_j the sets are {1}, {1, 2}; the best is {2}."""
+    q, t, eta = np.array([1, 6, 1]) / 8, np.array([2, 5, 1]) / 8, 2.0
+    values = [np.log(q[D].sum() * np.exp(4.0) + 1 - q[D].sum()) - 4.0 * t[D].sum() for D in ([1], [1, 2], [2])]
+    assert softlabel_upper([np.log(q)], [t], [eta])[0] == pytest.approx(values[2], rel=1e-14)
+    assert values[2] == pytest.approx(np.log((np.exp(4) + 7) / 8) - 0.5)
+    assert max(values[:2]) < values[2] - 0.3
+
+
+@pytest.mark.claim("X4-soft-label", "X1-ce-sharp")
+@given(st.data())
+def test_hard_labels_are_a_special_case(data):
+    logits, labels = data.draw(labelled_logits())
+    eta = data.draw(bounds_on_logits(len(labels)))
+    hard = np.eye(logits.shape[1])[labels]
+    sharp = increase_upper(*log_probabilities(logits, labels), eta)
+    assert softlabel_upper(logits, hard, eta) == pytest.approx(sharp, rel=1e-12, abs=1e-12)
+
+
+def test_soft_labels_known_values_and_edges():
+    third, half = np.zeros((1, 3)), np.zeros((1, 2))
+    assert softlabel_upper(half, half + 0.5, [0.5]) == pytest.approx([np.log((np.e + 1) / 2) - 0.5], rel=1e-14)
+    assert softlabel_upper(third, np.full((1, 3), 1 / 3), [0.0]).tolist() == [0.0]
+    assert softlabel_upper_hoeffding(half, [[0.75, 0.25]], [0.5]) == pytest.approx([0.375], rel=1e-14)
+    assert softlabel_upper_hoeffding(half, [[1.0, 0.0]], [4.0]).tolist() == [8.0]
+    assert softlabel_upper([[2e4, -1e4]], [[1.0, 0.0]], [1e4]).tolist() == [0.0]
+    assert softlabel_upper([[-1e4, 1e4]], [[1.0, 0.0]], [1e4]).tolist() == [2e4]
+    assert softlabel_upper(half, [[1.0, 0.0]], [1e4]) == pytest.approx([2e4 - np.log(2.0)])
+
+
+def test_a_probability_that_underflows_still_counts():
+    """q = (1, e^-2000), t = (1, 0), eta = 1200: the other class can take over, at a loss of 2 eta - 2000."""
+    assert softlabel_upper([[2000.0, 0.0]], [[1.0, 0.0]], [1200.0]) == pytest.approx([400.0], rel=1e-13)
+
+
+def test_subsets_are_searched_up_to_twelve_classes():
+    twelve, thirteen, thousand = (np.zeros((1, k)) for k in (12, 13, 1000))
+    assert softlabel_upper(twelve, np.eye(12)[:1], [1.0]) == pytest.approx([np.log((1 + 11 * np.exp(2.0)) / 12)], rel=1e-13)
+    for z in (thirteen, thousand):
+        found, classes = softlabel_upper(z, np.eye(z.shape[1])[:1], [0.1]), z.shape[1]
+        assert found == softlabel_upper_hoeffding(z, np.eye(classes)[:1], [0.1])
+        assert found == pytest.approx([min(0.2 * (1 - 1 / classes) + 0.005, 0.2)], rel=1e-12)
 
 
 @pytest.mark.parametrize(
     "call",
     [
+        lambda: softmax([[0.0]]),
+        lambda: softmax([[np.nan, 0.0]]),
+        lambda: softmax(np.zeros((0, 2))),
+        lambda: pairwise_by_readout([[1.0]], [0], [1.0]),
+        lambda: pairwise_by_readout([[1.0], [2.0]], [2], [1.0]),
+        lambda: pairwise_by_readout([[1.0], [2.0]], [0], [-1.0]),
+        lambda: pairwise_by_readout([[1e200], [2.0]], [0], [1e200]),
+        lambda: increase_upper_average([np.log(0.5)], [np.log(0.5)], -0.1),
+        lambda: increase_upper_average([np.log(0.5)], [np.log(0.5)], np.nan),
+        lambda: increase_upper_average([np.log(0.5)], [np.log(0.4)], 0.1),
+        lambda: increase_upper_average([], [], 0.1),
+        lambda: increase_upper_hoeffding([np.log(0.5)], [np.log(0.5)], [0.1, 0.1]),
+        lambda: increase_upper_hoeffding([np.log(0.5)], [np.log(0.5)], [1e200]),
+        lambda: softlabel_upper([[1.0]], [[1.0]], [0.1]),
+        lambda: softlabel_upper([[0.5, np.nan]], [[1.0, 0.0]], [0.1]),
+        lambda: softlabel_upper([[0.5, 0.5]], [[1.0, 0.5]], [0.1]),
+        lambda: softlabel_upper([[0.5, 0.5]], [[1.5, -0.5]], [0.1]),
+        lambda: softlabel_upper([[0.5, 0.5]], [[1.0, 0.0]], [-0.1]),
+        lambda: softlabel_upper([[0.5, 0.5]], [[1.0, 0.0]], [0.1, 0.1]),
+        lambda: softlabel_upper([[0.5, 0.5]], [[1.0, 0.0, 0.0]], [0.1]),
         lambda: cross_entropy([[np.nan, 0.0]], [0]),
         lambda: cross_entropy([[np.inf, 0.0]], [0]),
         lambda: cross_entropy([[0.0]], [0]),

@@ -29,11 +29,11 @@ from certify.theory.emp.data_path_scores import (
     never_harmful,
     objective_change_upper,
     post_hoc_budget,
-    random_sign_multiplier,
     row_scores,
 )
 from certify.theory.emp.effective_number import effective_number, keep_mask, retained_mass
 from certify.theory.emp.mass_bounds import retained_mass_bounds
+from certify.theory.gaussian import random_sign_multiplier
 from certify.theory.margins import may_gain, may_lose, true_margin
 from theory.emp_strategies import layer_instances
 
@@ -68,6 +68,7 @@ def test_wanda_is_order_two():
     assert entry_scores(weights, inputs, np.ones(7), 2.0) == pytest.approx(2.0 * wanda / math.sqrt(7.0))
 
 
+@pytest.mark.claim("EMP-T10", "EMP-T11")
 @given(layer_instances())
 def test_every_bound_is_above_the_budget(instance):
     """Theorems 10 and 11 for any mask, every order, with tokens."""
@@ -84,6 +85,7 @@ def test_every_bound_is_above_the_budget(instance):
     )
 
 
+@pytest.mark.claim("EMP-T10")
 @given(layer_instances(), st.randoms())
 def test_any_partition_into_groups(instance, random):
     weights, inputs, lipschitz, _ = instance
@@ -101,6 +103,7 @@ def test_any_partition_into_groups(instance, random):
     assert bound == pytest.approx((1 - retained_mass(scores, int(keep.sum()))) * scores.sum(), rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.claim("EMP-T10")
 @given(layer_instances())
 def test_columns_and_rows(instance):
     """A column's score is its budget; of removed rows only the largest is paid."""
@@ -119,6 +122,7 @@ def test_columns_and_rows(instance):
     assert keep.all() or paid < rows.sum() / effective_number(rows) * (1 + SLACK)
 
 
+@pytest.mark.claim("EMP-T11")
 def test_row_bounds_are_attained():
     """One sample, one row, terms of one sign; rows of equal mass at order inf."""
     assert budget_upper_rows([[2.0, -1.0]], [[3.0, -4.0]], [1.5], 1.0) == 30.0
@@ -130,6 +134,7 @@ def test_row_bounds_are_attained():
     assert budget_upper_row_masses([3.0, 4.0], [0.5, 1.0], 2.0) == 3.0
 
 
+@pytest.mark.claim("EMP-T11")
 @given(layer_instances(), st.sampled_from(ORDERS))
 def test_row_wise_pruning_and_its_distribution_free_form(instance, order):
     weights, inputs, lipschitz, _ = instance
@@ -167,6 +172,7 @@ def network(rng, rows, hidden, classes):
     return first, last, float(np.abs(last).sum(axis=1).max())
 
 
+@pytest.mark.claim("EMP-T10", "EMP-T11", "EMP-C12")
 @pytest.mark.parametrize("seed", range(25))
 def test_the_chain_on_networks(seed):
     """|change of CE| <= post hoc <= B_T <= every bound; labels and accuracy by Corollary 12."""
@@ -219,6 +225,7 @@ def test_accuracy_known_values():
     assert accuracy_change_upper([1e-9], 5.0) == 1.0
 
 
+@pytest.mark.claim("EMP-C12")
 def test_accuracy_bound_is_attained():
     """Half of the samples moved by eta = 1 with margins 2: B = 2 * 1/2, and the bound B/(2 tau) + 0 at 2 tau -> 2."""
     assert accuracy_change_upper([2.0, 2.0], 1.0) == 0.5
@@ -242,6 +249,7 @@ def test_compensation_minimises_the_column_score(inputs, lipschitz):
         assert np.all(best <= column_scores(np.eye(2), inputs - shift, lipschitz) + SLACK)
 
 
+@pytest.mark.claim("EMP-C13")
 @given(layer_instances(), st.sampled_from([0.0, 0.5, 2.0]), st.sampled_from([0.0, 0.25, 1.0]))
 def test_elastic_net_forms(instance, l2, l1):
     """Corollary 13: the bound by mass is above the one by measured norms; free entries never raise the objective."""
@@ -260,6 +268,7 @@ def test_elastic_net_forms(instance, l2, l1):
     assert exact_budget(free, inputs, lipschitz) <= gain * (1 + SLACK) + SLACK
 
 
+@pytest.mark.claim("EMP-C13")
 def test_elastic_net_known_values():
     assert objective_change_upper(5.0, 10.0, 0.5, 6, 1, 1.0, 2.0) == 5.0 - 5.0 - 10.0
     assert objective_change_upper(0.0, 10.0, 1.0, 6, 6, 1.0, 2.0) == 0.0

@@ -38,6 +38,7 @@ def naive_floor(values):
     return math.floor(sum(values) ** 2 / sum(value * value for value in values))
 
 
+@pytest.mark.claim("EMP-D1", "EMP-D2")
 def test_known_numbers():
     assert effective_number([3.0, 4.0]) == 49 / 25
     assert effective_number_exact([3, 4]) == Fraction(49, 25)
@@ -52,6 +53,7 @@ def test_known_numbers():
     assert sure_threshold([3.0, 4.0]) == rounded_up(Fraction(25, 7))
 
 
+@pytest.mark.claim("EMP-D2")
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 49, 257, 1000, 2000])
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1.0, 5e-324, 1.7e308, 0.7e-200])
 def test_equal_scores_are_all_kept(n, value):
@@ -66,6 +68,7 @@ def test_the_naive_floor_is_the_wrong_one():
     assert [kept_count([0.1] * n) for n in (10, 49, 1000)] == [10, 49, 1000]
 
 
+@pytest.mark.claim("EMP-D2", kind="exact")
 @pytest.mark.parametrize("factor", [1 - UNIT * 2, 1 + UNIT * 4])
 def test_one_ulp_below_an_integer(factor):
     """D is within 1e-31 of 10, its float is 10.0, and its floor is 9."""
@@ -75,6 +78,7 @@ def test_one_ulp_below_an_integer(factor):
     assert kept_count(values) == kept_count_exact(rationals(values)) == 9
 
 
+@pytest.mark.claim("EMP-D2", kind="exact")
 def test_beta_is_a_rational():
     """Errata: at D = 10 the rational 3/10 keeps 3, the float 0.3 as a dyadic 2, and a float product 3."""
     values = [1.0] * 10
@@ -115,6 +119,7 @@ def test_sums_of_many_entries():
     assert sums_exact(largest)[1] == 70_000 * (1 - Fraction(1, 2**53)) ** 2
 
 
+@pytest.mark.claim("EMP-D1", "EMP-D2", "EMP-D3", kind="exact")
 @given(scores(), BETAS)
 def test_array_and_rational_twins_agree(values, beta):
     exact = rationals(values)
@@ -124,6 +129,7 @@ def test_array_and_rational_twins_agree(values, beta):
         assert retained_mass(values, kept) == float(retained_mass_exact(exact, kept))
 
 
+@pytest.mark.claim("EMP-D2")
 @given(scores(), BETAS)
 def test_the_guarded_float_rule_never_disagrees(values, beta):
     """fsum after scaling by a power of two is within 10u of D; outside a 16u guard on beta D its floor is right."""
@@ -136,6 +142,7 @@ def test_the_guarded_float_rule_never_disagrees(values, beta):
         assert kept_count(values, beta) == min(len(values), max(1, math.floor(product)))
 
 
+@pytest.mark.claim("EMP-D2", "EMP-D3")
 @given(scores(), BETAS, BETAS)
 def test_mask_and_monotonicity(values, one, other):
     low, high = sorted((one, other))
@@ -148,6 +155,7 @@ def test_mask_and_monotonicity(values, one, other):
     assert kept_count(again) <= kept_count(values)
 
 
+@pytest.mark.claim("EMP-F2")
 @given(scores(), st.integers(-30, 30), st.integers(0, 3), st.randoms())
 def test_invariances(values, power, zeros, random):
     """Fact 2: scale, permutation, padding."""
@@ -160,12 +168,14 @@ def test_invariances(values, power, zeros, random):
         assert effective_number_exact(values * -(2.0**power)) == number
 
 
+@pytest.mark.claim("EMP-F2", kind="exact")
 @given(whole_scores(), whole_scores())
 def test_products(s, t):
     product = [x * y for x in s for y in t]
     assert effective_number_exact(product) == effective_number_exact(s) * effective_number_exact(t)
 
 
+@pytest.mark.claim("EMP-F1", "EMP-D1")
 @given(scores())
 def test_largest_share(values):
     """D between 1 and nnz, and fact 1."""
@@ -177,6 +187,7 @@ def test_largest_share(values):
     assert (exact == nonzero) == (len(set(np.abs(values[values != 0]))) == 1)
 
 
+@pytest.mark.claim("EMP-F3")
 @given(whole_scores(), st.data())
 def test_schur_concavity(values, data):
     """Fact 3: moving mass from a larger to a smaller score raises D; powers lower it."""
@@ -196,6 +207,7 @@ def test_the_ranking_does_not_decide():
     assert abs(kept_count(weights**2) / 20_000 - 1 / 3) < 0.02
 
 
+@pytest.mark.claim("EMP-F4")
 @given(st.lists(whole_scores(), min_size=1, max_size=4), st.fractions("1/8", 1, max_denominator=9))
 def test_pooling_blocks(blocks, beta):
     """Fact 4, with beta <= 1."""
@@ -218,6 +230,7 @@ def test_pooling_beyond_beta_one():
     assert sum(kept_count_exact(block, 2) for block in blocks) == 12
 
 
+@pytest.mark.claim("EMP-F5")
 @given(whole_scores(), st.data())
 def test_group_sums(values, data):
     """Fact 5."""
@@ -227,6 +240,7 @@ def test_group_sums(values, data):
     assert exact / max(map(len, groups)) <= grouped <= min(len(groups), exact)
 
 
+@pytest.mark.claim("EMP-F6", kind="exact")
 @given(scores(), st.fractions(1, 3, max_denominator=9))
 def test_threshold_lemma(values, beta):
     """Fact 6, exactly: |s_i| P >= Q is kept, everything removed is below."""
@@ -238,6 +252,7 @@ def test_threshold_lemma(values, beta):
     assert sum(value * total >= square for value in rationals(np.abs(values))) <= kept_count(values)
 
 
+@pytest.mark.claim("EMP-F7", kind="exact")
 @given(whole_scores())
 def test_energy_lemma(values):
     """Fact 7 for every kept count; equality at K = 0 and for equal scores."""
@@ -258,6 +273,7 @@ def test_energy_lemma_needs_the_smallest():
     assert removed_energy_upper(0.5, 6.0) < 4.0
 
 
+@pytest.mark.claim("EMP-D3")
 @given(scores(), st.data())
 def test_removed_mass_is_rounded_up(values, data):
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))

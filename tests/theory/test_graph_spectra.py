@@ -1,4 +1,4 @@
-"""SSD-T1..T10: known graphs by hand, identities on random connected graphs, and what a pseudo-inverse hides."""
+"""SSD-T1..T11: known graphs by hand, identities on random connected graphs, and what a pseudo-inverse hides."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from certify.records import Refused
 from certify.theory.graph_spectra import (
     components,
+    correlation_distances,
     edge_scores,
     edge_scores_full,
     effective_resistance,
@@ -57,6 +58,7 @@ def test_two_nodes():
     assert twin_value(inner, outer, 0, 1) == 6.0
 
 
+@pytest.mark.claim("SSD-T1")
 @given(graph_pairs(max_size=5))
 def test_pencil(graphs_):
     """T1: B-orthonormal eigenvectors, positive values, the spectrum of pinv(B) A with one 0."""
@@ -71,6 +73,7 @@ def test_pencil(graphs_):
     assert np.sort(np.append(values, 0.0)) == pytest.approx(spectrum, abs=1e-6 * scale(values))
 
 
+@pytest.mark.claim("SSD-T2")
 @given(graph_pairs(max_size=5))
 def test_resistance_ratios(graphs_):
     """T2."""
@@ -82,6 +85,7 @@ def test_resistance_ratios(graphs_):
     assert ratio.max() <= high * (1 + 1e-8)
 
 
+@pytest.mark.claim("SSD-T2")
 def test_resistance_ratio_is_attained_by_twins():
     inner, outer = complete(4), complete(4)
     inner[0, 1] = inner[1, 0] = 5.0
@@ -92,6 +96,7 @@ def test_resistance_ratio_is_attained_by_twins():
     assert low == pytest.approx(1.0)
 
 
+@pytest.mark.claim("SSD-T3")
 @given(graph_pairs(max_size=5), st.data())
 def test_sum_rule(graphs_, data):
     """T3 in both forms, for every s that splits no cluster."""
@@ -110,6 +115,7 @@ def test_sum_rule(graphs_, data):
     assert scores.min() >= 0.0
 
 
+@pytest.mark.claim("SSD-T4")
 @given(graph_pairs(max_size=5))
 def test_closed_form(graphs_):
     """T4: the full form equals all eigenpairs."""
@@ -119,6 +125,7 @@ def test_closed_form(graphs_):
     assert edge_scores(pairs, len(pairs.values)) == pytest.approx(full, abs=1e-7 * scale(full))
 
 
+@pytest.mark.claim("SSD-T5")
 @given(graph_pairs(max_size=5), st.sampled_from([0.5, 3.0]), st.sampled_from([0.25, 2.0]), st.randoms())
 def test_symmetries(graphs_, a, b, random):
     """T5 (a), (b)."""
@@ -133,6 +140,7 @@ def test_symmetries(graphs_, a, b, random):
     assert moved == pytest.approx(scores[order], rel=1e-6, abs=1e-8 * scale(scores))
 
 
+@pytest.mark.claim("SSD-T6")
 @given(graph_pairs(max_size=4), st.sampled_from([0.0, 1.0, 2.5]), st.sampled_from([0.0, 1.0, 4.0]))
 def test_twins_are_not_flagged(graphs_, w_in, w_out):
     """T6: a copy of the last node, with a twin edge; e_p - e_p' is an eigenvector, the scores are equal."""
@@ -163,6 +171,7 @@ def edge_scores_or_none(pairs, count):
         return None
 
 
+@pytest.mark.claim("SSD-T7")
 @given(graphs(max_size=5))
 def test_equal_graphs(weights):
     """T7: all values 1, log scores 0, full scores the resistances, the spade form undefined below n - 1."""
@@ -178,6 +187,7 @@ def test_equal_graphs(weights):
             edge_scores(pairs, 1)
 
 
+@pytest.mark.claim("SSD-T8")
 def test_no_score_certifies_a_removal():
     """T8: the refitted cost grows with the outgoing weights, which no score of (Z, A) sees."""
     rng = np.random.default_rng(6)
@@ -194,6 +204,7 @@ def test_no_score_certifies_a_removal():
     assert refit_cost(copied, 2, np.array([5.0])) == pytest.approx(0.0, abs=1e-20)
 
 
+@pytest.mark.claim("SSD-T9")
 def test_disconnection_hides_infinite_distortion():
     """T9: complete input graph, two output triangles."""
     triangles = np.kron(np.eye(2), complete(3))
@@ -208,6 +219,7 @@ def test_disconnection_hides_infinite_distortion():
         pencil(complete(6), triangles)
 
 
+@pytest.mark.claim("SSD-T10")
 @given(graphs(max_size=5), st.data())
 def test_updates(weights, data):
     """T10: Foster's sum, the rank-one update of an edge, and the removal of a node."""
@@ -239,9 +251,36 @@ def test_laplacian_is_a_sum_over_edges(vectors, weights):
     assert laplacian(weights).sum(axis=1) == pytest.approx(np.zeros(4), abs=1e-12)
 
 
+@pytest.mark.claim("SSD-T5")
+def test_distances_ignore_gain_and_shift():
+    states = np.random.default_rng(3).normal(size=(20, 5))
+    table = correlation_distances(states)
+    assert table == pytest.approx(2.0 - 2.0 * np.corrcoef(states.T), abs=1e-12)
+    assert correlation_distances(states * [1.0, 2.0, 0.5, 9.0, 3.0] + [1.0, -2.0, 0.0, 4.0, 7.0]) == pytest.approx(
+        table, abs=1e-12
+    )
+    assert correlation_distances(states * [1.0, -1.0, 1.0, 1.0, 1.0])[0, 1] == pytest.approx(4.0 - table[0, 1])
+
+
+@pytest.mark.claim("SSD-T11")
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=5, unique=True))
+def test_survivors_keep_their_distances(survivors):
+    """A ReLU layer of six units: outgoing weights of the removed ones are gone, the states of the others are the same."""
+    rng = np.random.default_rng(4)
+    inputs, first, second = rng.normal(size=(30, 4)), rng.normal(size=(6, 4)), rng.normal(size=(3, 6))
+    hidden = np.maximum(inputs @ first.T, 0.0)
+    pruned = np.maximum(inputs @ first[survivors].T, 0.0)
+    block = correlation_distances(hidden)[np.ix_(survivors, survivors)]
+    assert correlation_distances(pruned) == pytest.approx(block, abs=1e-12)
+    if len(survivors) < 6:
+        assert not np.allclose(pruned @ second[:, survivors].T, hidden @ second.T)
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        lambda: correlation_distances([[1.0, 2.0], [1.0, 3.0]]),
+        lambda: correlation_distances([[np.nan, 2.0], [1.0, 3.0]]),
         lambda: laplacian([[0.0, 1.0], [2.0, 0.0]]),
         lambda: laplacian([[1.0, 1.0], [1.0, 0.0]]),
         lambda: laplacian([[0.0, -1.0], [-1.0, 0.0]]),

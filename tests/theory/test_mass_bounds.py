@@ -79,6 +79,7 @@ def test_known_upper_end():
     assert 2 * a * a + 2 * b * b == pytest.approx(0.375, abs=1e-15)
 
 
+@pytest.mark.claim("EMP-T1", "EMP-T2", "EMP-T3", "EMP-X1", kind="exact")
 def test_every_small_lattice_vector_and_every_kept_count():
     """Theorems 1 to 3 without a square root: 0 violations; the ends bracket what is there."""
     for total in range(1, 13):
@@ -87,6 +88,7 @@ def test_every_small_lattice_vector_and_every_kept_count():
                 assert mass_in_range_exact(vector, kept), (vector, kept)
 
 
+@pytest.mark.claim("EMP-C5", "EMP-P1", kind="exact")
 def test_every_small_lattice_vector_in_its_cell():
     """Corollary 5 on all partitions up to 20; the published bound fails at N_eff = 1 and only there."""
     failures = set()
@@ -113,6 +115,7 @@ def test_the_least_value_is_reached_on_a_fine_lattice():
         assert 0 <= min(slack) < Fraction(3, 100)
 
 
+@pytest.mark.claim("EMP-T1", "EMP-T2", "EMP-T3", "EMP-X1")
 @given(ranges())
 def test_extremal_vectors_attain_both_ends(instance):
     n, kept, c = instance
@@ -157,6 +160,7 @@ def least_over_edges(n, kept, c, starts):
     return min(values, default=1.0)
 
 
+@pytest.mark.claim("EMP-T1")
 @given(ranges(max_entries=30))
 def test_edge_lemma(instance):
     """The formulas against the minimum over all edges, not only those that Theorem 1 names."""
@@ -169,6 +173,7 @@ def test_edge_lemma(instance):
     assert float(low) == pytest.approx(closed, abs=1e-12)
 
 
+@pytest.mark.claim("EMP-X1")
 @given(ranges(max_entries=3000), st.integers(1, 12))
 def test_two_edges_are_enough(instance, kept):
     """X1: the least over all k of Theorem 1 lies at k = N or on [zeta_{j+1}, zeta_j]."""
@@ -186,6 +191,7 @@ def test_the_form_that_is_concave(y, k, kept):
     assert Fraction(kept, k) + (1 - Fraction(kept, k)) * y == y + kept * (c - y * y) / (1 + y)
 
 
+@pytest.mark.claim("EMP-X1", "EMP-T3", kind="exact")
 @given(ranges())
 def test_the_fractions_enclose(instance):
     """Each end against its square root, by squares: on the right side, and within 2^-190."""
@@ -201,6 +207,7 @@ def test_the_fractions_enclose(instance):
         assert root**2 <= (n * c - 1) / Fraction(n - 1) <= (root + n * tiny) ** 2
 
 
+@pytest.mark.claim("EMP-X1", "EMP-T3", kind="exact")
 @given(whole_scores(max_size=8), BETAS)
 def test_bounds_hold_for_every_beta(values, beta):
     kept = kept_count_exact(values, beta)
@@ -209,6 +216,7 @@ def test_bounds_hold_for_every_beta(values, beta):
     assert low <= retained_mass_exact(values, kept) <= high
 
 
+@pytest.mark.claim("EMP-X1", "EMP-T2", "EMP-T3")
 @given(scores())
 def test_bounds_from_float_scores(values):
     for kept in range(1, len(values) + 1):
@@ -243,6 +251,7 @@ def path_value(n, kept, c, share):
     return point[:kept].sum()
 
 
+@pytest.mark.claim("EMP-T4")
 @pytest.mark.parametrize(("n", "kept", "c"), [(5, 2, 0.3), (6, 1, 0.35), (8, 5, 0.2), (7, 3, 0.5), (9, 2, 0.12)])
 def test_no_gaps(n, kept, c):
     """Theorem 4: a bisection along the path finds every value between the ends."""
@@ -280,6 +289,7 @@ def test_cell_infima():
             assert 1 - removed_mass_published(n, nu) == pytest.approx(cell_retained_mass_infimum(n, nu), abs=1e-14)
 
 
+@pytest.mark.claim("EMP-C5")
 @pytest.mark.parametrize(("n", "nu"), itertools.product((3, 4, 9), (1, 2)))
 def test_cell_infimum_is_approached_and_never_met(n, nu):
     """c slightly above 1/(nu + 1): the least vector of that concentration is in the cell and close to the infimum."""

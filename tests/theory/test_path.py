@@ -59,6 +59,7 @@ def test_coefficients_derivative_and_values_agree(coefficients):
         assert evaluate(rates, points)[:, 0, k] == pytest.approx(polynomial.deriv()(points), abs=1e-9)
 
 
+@pytest.mark.claim("X8-path-variation")
 def test_straight_path():
     """X8(a) with equality: the path's end, its polyline, its variation and its speed are one number."""
     found = sampled(lambda t: [3.0 * t, -1.0 * t, 0.5], 8, labels=(1,))
@@ -113,6 +114,7 @@ def integral_of_largest(curves, at):
     return total
 
 
+@pytest.mark.claim("X8-path-variation", "X9-best-L")
 @given(chebyshev_paths(classes=2))
 def test_against_exact_variation_of_polynomials(coefficients):
     order = 2 * (len(coefficients) - 1)
@@ -130,6 +132,7 @@ def test_against_exact_variation_of_polynomials(coefficients):
     assert found.refinement[0] <= 2.0 * slack
 
 
+@pytest.mark.claim("X8-path-variation")
 @given(chebyshev_paths(classes=4))
 def test_chain_of_inequalities(coefficients):
     order = len(coefficients) - 1
@@ -183,6 +186,7 @@ class ReluTail:
         return np.array([self.weight @ (self.move * (self.start + t * self.move > 0)) for t in middles]), np.diff(self.breaks)
 
 
+@pytest.mark.claim("X8-path-variation", "X9-best-L")
 @pytest.mark.parametrize("seed", range(25))
 def test_relu_tail_with_exact_breakpoints(seed):
     tail = ReluTail(np.random.default_rng(seed))
@@ -217,6 +221,36 @@ def test_tail_that_switches_off_halfway():
     assert found.max_norm == pytest.approx([0.5], rel=0.01)
     assert found.polyline == pytest.approx([0.5], rel=1e-12)
     assert found.speed_sup[0] >= 1.0
+
+
+@pytest.mark.claim("X8-path-variation", "X9-best-L")
+def test_tail_that_switches_off_halfway_by_pieces():
+    """8.4 exactly: gamma = max(theta - 1/2, 0). V = end point = 1/2, sup = L_min ||R v|| = 1: ratio 1/2."""
+    values = [[[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.5, 0.0]]]
+    pieces = variation(values, np.zeros(2, int))
+    assert pieces.max_norm == pytest.approx([0.0, 0.5], abs=1e-15)
+    speeds = pieces.speed_sup / 0.5
+    assert speeds == pytest.approx([0.0, 1.0], rel=1e-14)
+    assert pieces.max_norm.sum() / speeds.max() == pytest.approx(0.5, rel=1e-14)
+    assert smallest_lipschitz([speeds.max()], [1.0]) == pytest.approx([1.0], rel=1e-14)
+
+
+@pytest.mark.claim("X14-multilayer")
+def test_neither_form_for_several_layers_dominates():
+    """Products of two one-weight layers, each scaled by its own t: together along t_1 = t_2, or one after the other."""
+
+    def both(curve, middle):
+        simultaneous = sampled(curve, 8).max_norm[0]
+        start, end = curve(1.0), curve(0.0)
+        sequential = sum(np.abs(np.subtract(b, a)).max() for a, b in ((start, middle), (middle, end)))
+        return simultaneous, sequential
+
+    # z = (1 + t_1)(1 - t_2), dense at t = 1: together 1 - t^2 rises from 0 to 1; layer 1 first: 0, 0, 1.
+    assert both(lambda t: [(1 + t) * (1 - t), 0.0], [0.0, 0.0]) == pytest.approx((1.0, 1.0), abs=1e-8)
+    # Layer 2 first goes through 2: steps 2 and 1.
+    assert both(lambda t: [(1 + t) * (1 - t), 0.0], [2.0, 0.0]) == pytest.approx((1.0, 3.0), abs=1e-8)
+    # z = t_1 (1 - t_2): together it rises to 1/4 and falls again; layer 1 first never leaves 0.
+    assert both(lambda t: [t * (1 - t), 0.0], [0.0, 0.0]) == pytest.approx((0.5, 0.0), abs=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""SEL-T1..T6: exhaustive over small tables, ties included, and the counterexample to the criterion without its hypothesis."""
+"""SEL-T1..T7: exhaustive over small tables, ties included, and the counterexample to the criterion without its hypothesis."""
 
 import itertools
 
@@ -12,6 +12,7 @@ from certify.theory.rank_monotone import (
     cut_is_clean,
     global_rank_counts,
     is_rank_monotone,
+    logistic_iterate,
     same_mask,
     same_ranking,
     scores_for_allocation,
@@ -36,6 +37,7 @@ def test_known_masks():
     assert kept([2.0], 0) == [False]
 
 
+@pytest.mark.claim("SEL-T1", "SEL-T2", "SEL-T3", kind="exact")
 def test_every_pair_of_small_tables():
     """Theorems 1, 2, 3 and the converse, over all base and score vectors of four entries in {0, 1, 2}."""
     tables = list(itertools.product(range(3), repeat=4))
@@ -66,6 +68,7 @@ def test_every_pair_of_small_tables():
     assert differing > 0
 
 
+@pytest.mark.claim("SEL-T1", "SEL-T2", "SEL-T3")
 @given(ranked_pairs())
 def test_criterion_with_infinities_and_ties(instance):
     base, score, count = instance
@@ -95,6 +98,7 @@ def test_ties_of_the_base_are_harmless():
     assert kept(score, 2) == kept(base, 2)
 
 
+@pytest.mark.claim("SEL-T2")
 def test_the_tie_bound_is_attained():
     """All scores saturated: by position the first two, by base the last two: 4 = 2 min(2, 2)."""
     base, score = [1.0, 2.0, 3.0, 4.0], [1.0] * 4
@@ -124,6 +128,7 @@ def test_invisible_and_visible_bumps():
     assert separates_top(across, base, 3)
 
 
+@pytest.mark.claim("SEL-T5", kind="exact")
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=8), st.lists(st.integers(0, 3), min_size=3, max_size=3))
 def test_non_negative_fusion(base, weights):
     """Theorem 5, in whole numbers: m, m^2 + m, m^3 fused with weights >= 0."""
@@ -139,6 +144,7 @@ def test_signed_fusion_is_a_bump():
     assert not is_rank_monotone(rank - rank**2, rank, strictly=False)
 
 
+@pytest.mark.claim("SEL-T4")
 @given(st.lists(st.lists(st.integers(-20, 20), min_size=1, max_size=5, unique=True), min_size=1, max_size=4), st.data())
 def test_every_allocation_is_reached(layers, data):
     """Theorem 4: increasing maps per layer, one pool, any K_l."""
@@ -155,6 +161,7 @@ def test_every_allocation_is_reached(layers, data):
         start += len(base)
 
 
+@pytest.mark.claim("SEL-T6")
 @given(st.integers(1, 5), st.integers(1, 6), st.data())
 def test_global_ranks_allocate_uniformly(layers, width, data):
     """Theorem 6: a pool of ranks, layer by layer in any order."""
@@ -198,9 +205,31 @@ def test_relabelling_permutes_the_mask(instance):
         assert kept(-score, len(score) - count) == (~top_mask(score, count)).tolist()
 
 
+@pytest.mark.claim("SEL-T7")
+@given(st.floats(0.0, 1.0), st.integers(0, 6))
+def test_logistic_iterates_are_chebyshev(z, times):
+    """1 - 2 F^t(z) = cos(2^t arccos(1 - 2 z)); rounding doubles with each iterate."""
+    wanted = np.cos(2**times * np.arccos(1.0 - 2.0 * z))
+    assert 1.0 - 2.0 * float(logistic_iterate([z], times)[0]) == pytest.approx(wanted, abs=1e-13 * 4**times)
+
+
+@pytest.mark.claim("SEL-T7")
+def test_degree_of_a_logistic_iterate():
+    """On 33 Chebyshev nodes F^4 has its last coefficient at 16, exactly -1/2 T_16 + 1/2."""
+    nodes = np.cos(np.pi * (np.arange(33) + 0.5) / 33)
+    coefficients = np.polynomial.chebyshev.chebfit(nodes, logistic_iterate((1.0 - nodes) / 2.0, 4), 32)
+    wanted = np.zeros(33)
+    wanted[[0, 16]] = 0.5, -0.5
+    assert coefficients == pytest.approx(wanted, abs=1e-11)
+    assert logistic_iterate([0.25, 0.5], 1).tolist() == [0.75, 1.0]
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        lambda: logistic_iterate([1.5], 1),
+        lambda: logistic_iterate([np.nan], 1),
+        lambda: logistic_iterate([0.5], -1),
         lambda: top_mask([np.nan, 1.0], 1),
         lambda: top_mask([1.0], 2),
         lambda: top_mask([[1.0]], 1),

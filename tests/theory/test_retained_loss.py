@@ -45,6 +45,7 @@ def removal(theta, hessian, mask, gradient=0.0):
     return 0.5 * step @ hessian @ step + np.sum(gradient * step)
 
 
+@pytest.mark.claim("EMP-T6")
 @given(quadratics())
 def test_curvature_bound(instance):
     """Theorem 6 for magnitude EMP: measured norms, then the norms that the mass allows."""
@@ -66,6 +67,7 @@ def test_curvature_bound(instance):
     assert change <= change_upper_curvature(slope, max(float(np.trace(block)), 0.0), lost * one, square_bound) + 1e-9
 
 
+@pytest.mark.claim("EMP-T6")
 def test_curvature_bound_is_attained():
     """H = v v^T with v along delta at a stationary point: L rises by |delta|^2 / 2; a slope adds |delta|_1."""
     assert change_upper_curvature(0.0, 1.0, 9.0, 25.0) == 12.5
@@ -82,6 +84,7 @@ def test_removed_squared_takes_the_smaller():
     assert removed_squared_upper(1.0, 8.0, 12.0) == 0.0
 
 
+@pytest.mark.claim("EMP-T7")
 @given(quadratics(), st.data())
 def test_curvature_scores(instance, data):
     """Theorem 7 for any mask, and through the mass of the EMP mask."""
@@ -96,6 +99,7 @@ def test_curvature_scores(instance, data):
         assert removal(theta, hessian, mask) <= by_mass * (1 + 1e-9) + 1e-9
 
 
+@pytest.mark.claim("EMP-T7")
 def test_curvature_scores_are_attained_by_rank_one():
     theta, v = np.array([3.0, -1.0, 2.0]), np.array([2.0, -0.5, 1.0])
     hessian, mask = np.outer(v, v), np.array([True, False, False])
@@ -117,6 +121,7 @@ def test_random_signs_and_rotations_on_average():
     assert total == pytest.approx(mean_change_random_signs(np.full(3, 2.0), delta), rel=0.03)
 
 
+@pytest.mark.claim("EMP-P2")
 def test_published_trace_bound_fails():
     """(P2): H = I at rho > 1/2; H = v v^T by the factor N K / (N - K); both obey Theorem 6."""
     for n, kept in ((3, 2), (10, 6), (100, 51), (7, 6)):
@@ -131,6 +136,7 @@ def test_published_trace_bound_fails():
     assert change_published_trace(4, 2, 8.0, 3.0) == 3.0
 
 
+@pytest.mark.claim("EMP-P3")
 def test_published_mass_bound_fails():
     """(P3): nine ones and one 0.9 lose .405; the bound says .0545, its limit form .0436."""
     theta = np.array([1.0] * 9 + [0.9])
@@ -160,6 +166,7 @@ def test_published_mass_bound_is_vacuous_elsewhere():
     assert change_published_mass(9, 9, 1.0, 1.0) == 0.0
 
 
+@pytest.mark.claim("EMP-T8")
 def test_additive_domination():
     assert change_upper_additive(2.0, 10.0, 0.75) == 5.0
     assert change_upper_additive_cell(2.0, 10.0, 5, 1) == 10.0
@@ -175,6 +182,7 @@ def test_strictness_needs_a_removal():
     assert change_upper_additive_cell(0.0, 4.0, 4, 2) == 0.0
 
 
+@pytest.mark.claim("EMP-T8")
 @given(arrays(np.float64, 6, elements=st.floats(0.0, 4.0)).filter(np.any), st.floats(0.0, 3.0))
 def test_additive_losses_obey_both_forms(scores, constant):
     """A loss that is additive in the removed scores: equality in the first form, the cell bound above it."""
@@ -213,6 +221,7 @@ def test_leave_one_out_scores_bound_nothing():
     assert change_upper_additive(1e6, sum(singles), 0.0) == 0.0
 
 
+@pytest.mark.claim("EMP-L9")
 @given(labelled_logits(), st.data())
 def test_cross_entropy_interval(instance, data):
     """Lemma 9: both ends attained, the upper one bounds the size of every change."""

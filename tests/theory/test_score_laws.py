@@ -70,6 +70,7 @@ def above(density, low, start, score, power):
     return math.fsum(pieces)
 
 
+@pytest.mark.claim("EMP-T14")
 @pytest.mark.parametrize("name", LAWS)
 def test_closed_forms_against_quadrature(name):
     constants, density, start, score, _ = LAWS[name]
@@ -105,6 +106,7 @@ def test_central_limit(name):
     assert abs(ratio.mean() - constants.ratio - constants.bias / size) < error + 50.0 / size**2
 
 
+@pytest.mark.claim("EMP-T14")
 def test_known_constants():
     q = stats.norm.isf(1 / math.pi)
     half = gaussian_power()
@@ -150,6 +152,7 @@ def test_moments_by_hand():
     assert ratio_variance([2.0, 4.0, 8.0, 16.0]) == (0.0, 0.0)
 
 
+@pytest.mark.claim("EMP-T16")
 def test_untrained_networks():
     """Section 4.2: sparsities of default initialisation, before any training."""
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from certify.records import Refused
-from certify.theory._arrays import Array, ArrayLike, at_least, finite, level, number, representable, whole
+from certify.theory._arrays import Array, ArrayLike, at_least, finite, number, representable, whole
 from certify.theory.emp.effective_number import Mask, sums_exact
 
 ORDERS = (1.0, 2.0, 4.0, 8.0, math.inf)
@@ -86,7 +86,7 @@ def budget_upper_groups(scores: ArrayLike, keep: npt.ArrayLike) -> float:
     scores : (G,) `group_scores`, or `entry_scores` flattened; >= 0. Any partition of the weights, any mask.
     keep   : (G,) bool.
     Returns nats.
-    Claim EMP-T10 (Theorem 10 of theory/emp.md).
+    Claim EMP-T10 (Theorem 10 of theory/emp.md), EMP-H-data-free.
     """
     table = at_least(scores, "scores", 0.0, (None,))
     return _fsum(table[~_mask(keep, table.shape)])
@@ -278,23 +278,6 @@ def never_harmful(weights: ArrayLike, alphas: ArrayLike, l2: float, l1: float) -
     a = finite(weights, "weights", (None, None))
     alpha = at_least(alphas, "alphas", 0.0, (a.shape[1],))
     return 2.0 * alpha <= number(l1, "l1", 0.0) + number(l2, "l2", 0.0) * np.abs(a)
-
-
-def random_sign_multiplier(rows: int, count: int, delta: float) -> float:
-    """Number of root-sum-squares that covers every |(R v)_i| when the signs of R are fair coins.
-
-        P(for all v, i: |(R v)_i| <= x (sum_j R_ij^2 v_j^2)^(1/2)) >= 1 - delta,   x = sqrt(2 log(2 rows count / delta))
-
-    Hypotheses: signs of the removed entries independent, fair, independent of the inputs and of the mask (Hoeffding).
-                Model-based, never a certificate.
-    rows  : rows of R, >= 1.
-    count : number of vectors: every token of every sample, >= 1.
-    delta : error probability in (0, 1).
-    Returns x > 0.
-    Claim EMP-H1 (Section 3.4 of theory/emp.md; Hoeffding).
-    """
-    pairs = math.log(2.0) + math.log(whole(rows, "rows", 1)) + math.log(whole(count, "count", 1))
-    return math.sqrt(2.0 * (pairs - math.log(level(delta, "delta"))))
 
 
 def _order(order: float) -> float:

@@ -87,7 +87,7 @@ def kept_count(scores: ArrayLike, beta: Rational = Fraction(1), *, on_zero: str 
     beta    : Fraction or whole number > 0.
     on_zero : what to do when every score is 0 (D has no limit there): "keep_all", "drop_all" or "raise".
     Returns K, decided in whole numbers; monotone in beta.
-    Claim EMP-D2 (Section 1 of theory/emp.md, floor rule by the errata).
+    Claim EMP-D2 (Section 1 of theory/emp.md, floor rule by the errata), ER-EMP-floor.
     """
     return kept_count_exact(_vector(scores), beta, on_zero=on_zero)
 
@@ -122,7 +122,7 @@ def keep_mask(scores: ArrayLike, beta: Rational = Fraction(1), *, on_zero: str =
     scores are equal.
     scores, beta, on_zero : as in `kept_count`.
     Returns (N,) bool with exactly K entries True.
-    Claim EMP-D2 (Section 1 of theory/emp.md).
+    Claim EMP-D2 (Section 1 of theory/emp.md), EMP-idempotent, EMP-complement-count.
     """
     size = np.abs(_vector(scores))
     mask = np.zeros(size.shape, dtype=np.bool_)
@@ -193,7 +193,7 @@ def merged_number(masses: ArrayLike, numbers: ArrayLike) -> float:
     masses  : (M,) totals P_l of the blocks, > 0.
     numbers : (M,) effective numbers D_l >= 1.
     Returns D, rounded to nearest.
-    Claim EMP-F4 (fact 4 of theory/emp.md, beta <= 1 by the errata).
+    Claim EMP-F4 (fact 4 of theory/emp.md, beta <= 1 by the errata), ER-EMP-fact4.
     """
     mass = at_least(masses, "masses", 0.0, (None,))
     numbers = at_least(numbers, "numbers", 1.0, mass.shape)

@@ -129,7 +129,7 @@ def cell_retained_mass_infimum(entries: int, effective: int) -> float:
     entries   : N >= 1.
     effective : N_eff, 1..N.
     Returns the infimum, rounded down. The supremum is 1 in every cell.
-    Claim EMP-C5 (Corollary 5 of theory/emp.md; repairs arXiv:2509.25606).
+    Claim EMP-C5 (Corollary 5 of theory/emp.md; repairs arXiv:2509.25606), EMP-tie.
     """
     n = whole(entries, "entries", 1)
     nu = whole(effective, "effective", 1, n)
@@ -150,7 +150,7 @@ def cell_holds_exact(scores: Scores) -> bool:
     At N_eff = N the general line would demand 0 > 0.
     scores : (N,) whole numbers, fractions or floats, not all 0.
     Returns True on every input; False would refute Corollary 5.
-    Claim EMP-C5 (Section 2.3 of theory/emp.md, case N_eff = N by the errata).
+    Claim EMP-C5 (Section 2.3 of theory/emp.md, case N_eff = N by the errata), ER-EMP-cell.
     """
     n, nu = len(scores), math.floor(effective_number_exact(scores))
     phi = retained_mass_exact(scores, nu)

@@ -114,7 +114,7 @@ def change_upper_additive(constant: float, total: float, retained: float) -> flo
     total    : ||s||_1 >= 0.
     retained : phi_K in [0, 1].
     Returns nats.
-    Claim EMP-T8 (Theorem 8 of theory/emp.md).
+    Claim EMP-T8 (Theorem 8 of theory/emp.md), EMP-H-redundant.
     """
     lost = 1.0 - number(retained, "retained", 0.0, 1.0)
     return _total(number(constant, "constant", 0.0) * number(total, "total", 0.0) * lost)
@@ -130,7 +130,7 @@ def change_upper_additive_cell(constant: float, total: float, entries: int, effe
     entries         : N >= 1.
     effective       : N_eff, 1..N.
     Returns nats. Vacuous as N grows with N_eff/N fixed: it tends to C ||s||_1 (1 - N_eff/N).
-    Claim EMP-T8 (Theorem 8 of theory/emp.md, "<=" by the errata).
+    Claim EMP-T8 (Theorem 8 of theory/emp.md, "<=" by the errata), ER-EMP-T8-strict.
     """
     return change_upper_additive(constant, total, cell_retained_mass_infimum(entries, effective))
 
