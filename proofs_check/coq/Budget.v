@@ -1,6 +1,6 @@
 (* The budget as a seminorm, the best shrinkage, and upper bounds on what the removed weights send on. *)
 Require Import Reals Lra Lia Arith Bool.
-From Certify Require Import Sums CrossEntropy Layer.
+From Certify Require Import Sums CrossEntropy Layer ElasticNet.
 Open Scope R_scope.
 
 (* What T5.4 certifies after shrinking by u = 1 - theta, with a = lambda2 |R|_F^2 and b = lambda1 |R|_1. *)
@@ -80,44 +80,51 @@ Lemma shrinkage_is_elastic_net B a b theta :
 Proof. unfold shrinkage_bound. ring. Qed.
 
 (* Claim X12-budget-calculus (a): the budget is absolutely homogeneous and obeys the triangle inequality. *)
-Theorem budget_seminorm : forall (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q P : nat -> nat -> R) (t : R),
+Theorem budget_seminorm : forall (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q P : nat -> nat -> R) (t : R),
   (forall s, (s < T)%nat -> 0 <= L s) ->
-  0 <= budget T n m L v Q /\
-  budget T n m L v (fun i j => t * Q i j) = Rabs t * budget T n m L v Q /\
-  budget T n m L v (fun i j => Q i j + P i j) <= budget T n m L v Q + budget T n m L v P.
+  0 <= budget T n m tokens L v Q /\
+  budget T n m tokens L v (fun i j => t * Q i j) = Rabs t * budget T n m tokens L v Q /\
+  budget T n m tokens L v (fun i j => Q i j + P i j) <= budget T n m tokens L v Q + budget T n m tokens L v P.
 Proof.
-  intros T n m L v Q P t HL. unfold budget. repeat split.
-  - apply Rmult_le_pos; [lra|]. apply mean_nonneg. intros s Hs. apply Rmult_le_pos; [apply HL; exact Hs|apply amax_nonneg].
+  intros T n m tokens L v Q P t HL. unfold budget. repeat split.
+  - apply Rmult_le_pos; [lra|]. apply mean_nonneg. intros s Hs. apply Rmult_le_pos; [apply HL; exact Hs|apply amax2_nonneg].
   - rewrite <- Rmult_assoc, (Rmult_comm (Rabs t) 2), Rmult_assoc, <- (mean_scal T (Rabs t)). f_equal. apply mean_ext.
     intros s _.
-    rewrite (amax_ext n (apply m (fun i j => t * Q i j) (v s)) (fun i => t * apply m Q (v s) i))
+    rewrite (amax2_ext (tokens s) n (apply_all m (fun i j => t * Q i j) (v s)) (fun p i => t * apply_all m Q (v s) p i))
       by (intros; apply apply_scal).
-    rewrite amax_scal. ring.
+    rewrite amax2_scal. ring.
   - rewrite <- Rmult_plus_distr_l. apply Rmult_le_compat_l; [lra|]. rewrite <- mean_plus. apply mean_le. intros s Hs.
     rewrite <- Rmult_plus_distr_l. apply Rmult_le_compat_l; [apply HL; exact Hs|].
-    rewrite (amax_ext n (apply m (fun i j => Q i j + P i j) (v s)) (fun i => apply m Q (v s) i + apply m P (v s) i))
-      by (intros; apply apply_plus).
-    apply amax_triangle.
+    rewrite (amax2_ext (tokens s) n (apply_all m (fun i j => Q i j + P i j) (v s))
+      (fun p i => apply_all m Q (v s) p i + apply_all m P (v s) p i)) by (intros; apply apply_plus).
+    apply amax2_triangle.
 Qed.
 
 Definition row0 (a : R) : nat -> nat -> R := fun i j => if j =? 0 then a else 0.
 Definition row1 (a : R) : nat -> nat -> R := fun i j => if j =? 1 then a else 0.
 
-Lemma budget_small R : budget 1 1 2 ones (fun _ _ => 1) R = 2 * Rabs (R O O + R O 1%nat).
+Lemma budget_small R : budget 1 1 2 two ones units R = 2 * Rabs (R O O + R O 1%nat).
 Proof.
-  unfold budget. rewrite mean_1. unfold ones. change (amax 1 ?f) with (Rmax 0 (Rabs (f O))).
-  rewrite Rmax_right by apply Rabs_pos. unfold apply. simpl. rewrite !Rmult_1_r, Rplus_0_l, Rmult_1_l. reflexivity.
+  unfold budget. rewrite mean_1. unfold ones, two. assert (Hp := Rabs_pos (R O O + R O 1%nat)).
+  replace (amax2 2 1 (apply_all 2 R (units 0))) with (Rabs (R O O + R O 1%nat)); [ring|].
+  assert (E : forall p, apply_all 2 R (units 0) p O = R O O + R O 1%nat)
+    by (intros; unfold apply_all, apply, units; simpl; ring).
+  apply Rle_antisym.
+  - rewrite <- (E O). apply (amax2_ge 2 1); lia.
+  - apply amax2_lub; [exact Hp|]. intros p i _ Hi. replace i with O by lia. rewrite E. lra.
 Qed.
 
 Lemma rows_disjoint a b : disjoint 1 2 (row0 a) (row1 b).
 Proof. intros i j _ _. unfold row0, row1. destruct j as [|[|]]; simpl; ring. Qed.
 
-Lemma budget_seminorm_witness : exists (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q P : nat -> nat -> R) (t : R),
+Lemma budget_seminorm_witness : exists (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q P : nat -> nat -> R) (t : R),
   (forall s, (s < T)%nat -> 0 <= L s) /\
-  budget T n m L v (fun i j => t * Q i j) = Rabs t * budget T n m L v Q /\ 0 < budget T n m L v Q /\
-  budget T n m L v (fun i j => Q i j + P i j) < budget T n m L v Q + budget T n m L v P.
+  budget T n m tokens L v (fun i j => t * Q i j) = Rabs t * budget T n m tokens L v Q /\ 0 < budget T n m tokens L v Q /\
+  budget T n m tokens L v (fun i j => Q i j + P i j) < budget T n m tokens L v Q + budget T n m tokens L v P.
 Proof.
-  exists 1%nat, 1%nat, 2%nat, ones, (fun _ _ => 1), (row0 1), (row1 (-1)), 2. split; [unfold ones; intros; lra|].
+  exists 1%nat, 1%nat, 2%nat, two, ones, units, (row0 1), (row1 (-1)), 2. split; [unfold ones; intros; lra|].
   split; [apply budget_seminorm; [exact (row1 0)|unfold ones; intros; lra]|].
   rewrite !budget_small. unfold row0, row1. simpl.
   replace (1 + 0 + (0 + -1)) with 0 by lra. rewrite Rabs_R0.
@@ -126,13 +133,14 @@ Proof.
 Qed.
 
 (* Claim X12-budget-calculus (a): two disjoint masks that are certified one by one are certified together. *)
-Theorem certificates_add : forall (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q P : nat -> nat -> R) (l2 l1 : R),
+Theorem certificates_add : forall (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q P : nat -> nat -> R) (l2 l1 : R),
   (forall s, (s < T)%nat -> 0 <= L s) -> disjoint n m Q P ->
-  budget T n m L v Q < reward n m l2 l1 Q -> budget T n m L v P < reward n m l2 l1 P ->
-  budget T n m L v (fun i j => Q i j + P i j) < reward n m l2 l1 (fun i j => Q i j + P i j).
+  budget T n m tokens L v Q < reward n m l2 l1 Q -> budget T n m tokens L v P < reward n m l2 l1 P ->
+  budget T n m tokens L v (fun i j => Q i j + P i j) < reward n m l2 l1 (fun i j => Q i j + P i j).
 Proof.
-  intros T n m L v Q P l2 l1 HL HD HQ HP. rewrite reward_additive by exact HD.
-  destruct (budget_seminorm T n m L v Q P 1 HL) as [_ [_ H]]. lra.
+  intros T n m tokens L v Q P l2 l1 HL HD HQ HP. rewrite reward_additive by exact HD.
+  destruct (budget_seminorm T n m tokens L v Q P 1 HL) as [_ [_ H]]. lra.
 Qed.
 
 Lemma reward_small a b l2 l1 : reward 1 2 l2 l1 (fun i j => row0 a i j + row1 b i j)
@@ -147,13 +155,15 @@ Proof. unfold reward, fro2, one, sum2, row0. simpl. rewrite Rabs_R0. ring. Qed.
 Lemma reward_row1 b l2 l1 : reward 1 2 l2 l1 (row1 b) = l2 * b ^ 2 + l1 * Rabs b.
 Proof. unfold reward, fro2, one, sum2, row1. simpl. rewrite Rabs_R0. ring. Qed.
 
-Lemma certificates_add_witness : exists (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q P : nat -> nat ->
+Lemma certificates_add_witness : exists (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q P : nat -> nat ->
   R) (l2 l1 : R),
   (forall s, (s < T)%nat -> 0 <= L s) /\ disjoint n m Q P /\
-  budget T n m L v Q < reward n m l2 l1 Q /\ budget T n m L v P < reward n m l2 l1 P /\
-  budget T n m L v (fun i j => Q i j + P i j) < reward n m l2 l1 (fun i j => Q i j + P i j) /\ 0 < budget T n m L v Q.
+  budget T n m tokens L v Q < reward n m l2 l1 Q /\ budget T n m tokens L v P < reward n m l2 l1 P /\
+  budget T n m tokens L v (fun i j => Q i j + P i j) < reward n m l2 l1 (fun i j => Q i j + P i j) /\
+    0 < budget T n m tokens L v Q.
 Proof.
-  exists 1%nat, 1%nat, 2%nat, ones, (fun _ _ => 1), (row0 1), (row1 1), 3, 0.
+  exists 1%nat, 1%nat, 2%nat, two, ones, units, (row0 1), (row1 1), 3, 0.
   split; [unfold ones; intros; lra|]. split; [apply rows_disjoint|].
   rewrite reward_small, reward_row0, reward_row1, !budget_small. unfold row0, row1. simpl.
   replace (1 + 0) with 1 by lra. replace (0 + 1) with 1 by lra. rewrite (Rabs_right (1 + 1)), Rabs_R1 by lra.
@@ -161,25 +171,27 @@ Proof.
 Qed.
 
 (* Claim X12-budget-calculus (b): restoring Q improves the certificate of Q + P only if Q fails its own certificate. *)
-Theorem restoring_needs_failure : forall (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q P : nat -> nat -> R)
+Theorem restoring_needs_failure : forall (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q P : nat -> nat -> R)
   (l2 l1 : R),
   (forall s, (s < T)%nat -> 0 <= L s) -> disjoint n m Q P ->
-  budget T n m L v P - reward n m l2 l1 P
-    < budget T n m L v (fun i j => Q i j + P i j) - reward n m l2 l1 (fun i j => Q i j + P i j) ->
-  reward n m l2 l1 Q < budget T n m L v Q.
+  budget T n m tokens L v P - reward n m l2 l1 P
+    < budget T n m tokens L v (fun i j => Q i j + P i j) - reward n m l2 l1 (fun i j => Q i j + P i j) ->
+  reward n m l2 l1 Q < budget T n m tokens L v Q.
 Proof.
-  intros T n m L v Q P l2 l1 HL HD H. rewrite reward_additive in H by exact HD.
-  destruct (budget_seminorm T n m L v Q P 1 HL) as [_ [_ H1]]. lra.
+  intros T n m tokens L v Q P l2 l1 HL HD H. rewrite reward_additive in H by exact HD.
+  destruct (budget_seminorm T n m tokens L v Q P 1 HL) as [_ [_ H1]]. lra.
 Qed.
 
-Lemma restoring_needs_failure_witness : exists (T n m : nat) (L : nat -> R) (v : nat -> nat -> R)
+Lemma restoring_needs_failure_witness : exists (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat ->
+  nat -> R)
   (Q P : nat -> nat -> R) (l2 l1 : R),
   (forall s, (s < T)%nat -> 0 <= L s) /\ disjoint n m Q P /\
-  budget T n m L v P - reward n m l2 l1 P
-    < budget T n m L v (fun i j => Q i j + P i j) - reward n m l2 l1 (fun i j => Q i j + P i j) /\
-  reward n m l2 l1 Q < budget T n m L v Q.
+  budget T n m tokens L v P - reward n m l2 l1 P
+    < budget T n m tokens L v (fun i j => Q i j + P i j) - reward n m l2 l1 (fun i j => Q i j + P i j) /\
+  reward n m l2 l1 Q < budget T n m tokens L v Q.
 Proof.
-  exists 1%nat, 1%nat, 2%nat, ones, (fun _ _ => 1), (row0 1), (row1 1), 1, 0.
+  exists 1%nat, 1%nat, 2%nat, two, ones, units, (row0 1), (row1 1), 1, 0.
   split; [unfold ones; intros; lra|]. split; [apply rows_disjoint|].
   rewrite reward_small, reward_row0, reward_row1, !budget_small. unfold row0, row1. simpl.
   replace (1 + 0) with 1 by lra. replace (0 + 1) with 1 by lra. rewrite (Rabs_right (1 + 1)), Rabs_R1 by lra.
@@ -187,42 +199,61 @@ Proof.
 Qed.
 
 (* Claim X12-budget-calculus (c): restoring whole rows never increases the budget. *)
-Theorem restoring_rows : forall (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q : nat -> nat ->
+Theorem restoring_rows : forall (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q : nat -> nat ->
   R) (restored : nat -> bool),
   (forall s, (s < T)%nat -> 0 <= L s) ->
-  budget T n m L v (fun i j => if restored i then 0 else Q i j) <= budget T n m L v Q.
+  budget T n m tokens L v (fun i j => if restored i then 0 else Q i j) <= budget T n m tokens L v Q.
 Proof.
-  intros T n m L v Q restored HL. unfold budget. apply Rmult_le_compat_l; [lra|]. apply mean_le. intros s Hs.
-  apply Rmult_le_compat_l; [apply HL; exact Hs|]. apply amax_le. intros i _. unfold apply. destruct (restored i).
+  intros T n m tokens L v Q restored HL. unfold budget. apply Rmult_le_compat_l; [lra|]. apply mean_le. intros s Hs.
+  apply Rmult_le_compat_l; [apply HL; exact Hs|]. apply amax2_lub; [apply amax2_nonneg|]. intros p i Hp Hi.
+  eapply Rle_trans; [|apply (amax2_ge (tokens s) n _ p i Hp Hi)]. unfold apply_all, apply. destruct (restored i).
   - rewrite (sum_ext m _ (fun _ => 0)) by (intros; ring). rewrite sum_0, Rabs_R0. apply Rabs_pos.
   - lra.
 Qed.
 
-Lemma restoring_rows_witness : exists (T n m : nat) (L : nat -> R) (v : nat -> nat -> R) (Q : nat -> nat -> R)
+Lemma restoring_rows_witness : exists (T n m : nat) (tokens : nat -> nat) (L : nat -> R) (v : nat -> nat -> nat ->
+  R) (Q : nat -> nat -> R)
   (restored : nat -> bool),
   (forall s, (s < T)%nat -> 0 <= L s) /\
-  budget T n m L v (fun i j => if restored i then 0 else Q i j) < budget T n m L v Q.
+  budget T n m tokens L v (fun i j => if restored i then 0 else Q i j) < budget T n m tokens L v Q.
 Proof.
-  exists 1%nat, 1%nat, 2%nat, ones, (fun _ _ => 1), (row0 1), (fun _ => true). split; [unfold ones; intros; lra|].
+  exists 1%nat, 1%nat, 2%nat, two, ones, units, (row0 1), (fun _ => true). split; [unfold ones; intros; lra|].
   rewrite !budget_small. unfold row0. simpl. rewrite !Rplus_0_r, Rabs_R0, Rabs_R1. lra.
 Qed.
 
-(* The second moment C = mean_s v_s v_s^T, the layer cost tr(R C R^T), and the cost c_{i,g} of row i and group g. *)
-Definition trace_cost (T n m : nat) (v A : nat -> nat -> R) : R :=
-  sum n (fun i => sum m (fun j => sum m (fun k => A i j * mean T (fun s => v s j * v s k) * A i k))).
-Definition group_cost (T m : nat) (group : nat -> nat) (v A : nat -> nat -> R) (i g : nat) : R :=
-  mean T (fun s => sum m (fun j => if group j =? g then A i j * v s j else 0) ^ 2).
+(* The second moment C = mean of v v^T over all P T vectors of T samples with P tokens each, the layer cost tr(R C R^T), and
+   the cost c_{i,g} of row i and group g. *)
+Definition mean2 (T P : nat) (f : nat -> nat -> R) : R := mean T (fun s => mean P (f s)).
+Definition row_cost (T P m : nat) (v : nat -> nat -> nat -> R) (A : nat -> nat -> R) (i : nat) : R :=
+  sum m (fun j => sum m (fun k => A i j * mean2 T P (fun s p => v s p j * v s p k) * A i k)).
+Definition trace_cost (T P n m : nat) (v : nat -> nat -> nat -> R) (A : nat -> nat -> R) : R := sum n (row_cost T P m v A).
+Definition group_cost (T P m : nat) (group : nat -> nat) (v : nat -> nat -> nat -> R) (A : nat -> nat ->
+  R) (i g : nat) : R :=
+  mean2 T P (fun s p => sum m (fun j => if group j =? g then A i j * v s p j else 0) ^ 2).
 
-Lemma trace_cost_mean T n m v A : trace_cost T n m v A = mean T (fun s => sum n (fun i => apply m A (v s) i ^ 2)).
+Lemma mean_sum T n f : mean T (fun s => sum n (fun i => f s i)) = sum n (fun i => mean T (fun s => f s i)).
+Proof. unfold mean. rewrite (sum_scal n (/ INR T) (fun i => sum T (fun s => f s i))), (sum_swap T n). reflexivity. Qed.
+
+Lemma mean2_scal T P c f : mean2 T P (fun s p => c * f s p) = c * mean2 T P f.
+Proof. unfold mean2. rewrite <- mean_scal. apply mean_ext. intros. apply mean_scal. Qed.
+
+Lemma mean2_sum T P n f : mean2 T P (fun s p => sum n (fun i => f s p i)) = sum n (fun i => mean2 T P (fun s p => f s p i)).
+Proof. unfold mean2. rewrite <- mean_sum. apply mean_ext. intros. apply mean_sum. Qed.
+
+Lemma mean2_ext T P f g : (forall s p, (s < T)%nat -> (p < P)%nat -> f s p = g s p) -> mean2 T P f = mean2 T P g.
+Proof. intros H. apply mean_ext. intros. apply mean_ext. intros. apply H; assumption. Qed.
+
+Lemma mean2_le T P f g : (forall s p, (s < T)%nat -> (p < P)%nat -> f s p <= g s p) -> mean2 T P f <= mean2 T P g.
+Proof. intros H. apply mean_le. intros. apply mean_le. intros. apply H; assumption. Qed.
+
+Lemma row_cost_mean T P m v A i : row_cost T P m v A i = mean2 T P (fun s p => apply m A (v s p) i ^ 2).
 Proof.
-  unfold trace_cost, mean. rewrite <- sum_scal.
-  rewrite (sum_ext T _ (fun s => sum n (fun i => / INR T * apply m A (v s) i ^ 2))) by (intros; symmetry; apply sum_scal).
-  rewrite (sum_swap T n). apply sum_ext. intros i _.
-  rewrite (sum_ext T _ (fun s => sum m (fun j => sum m (fun k => / INR T * ((A i j * v s j) * (A i k * v s k)))))).
-  - rewrite (sum_swap T m). apply sum_ext. intros j _. rewrite (sum_swap T m). apply sum_ext. intros k _.
-    rewrite <- sum_scal. rewrite <- sum_scal. rewrite (Rmult_comm _ (A i k)), <- sum_scal. apply sum_ext. intros. ring.
-  - intros s _. replace (apply m A (v s) i ^ 2) with (apply m A (v s) i * apply m A (v s) i) by ring.
-    unfold apply. rewrite sum_prod, <- sum_scal. apply sum_ext. intros j _. rewrite <- sum_scal. reflexivity.
+  unfold row_cost. rewrite (mean2_ext T P _ (fun s p => sum m (fun j => sum m (fun k => (A i j * A i k) * (v s p j * v
+    s p k))))).
+  - rewrite mean2_sum. apply sum_ext. intros j _. rewrite mean2_sum. apply sum_ext. intros k _. rewrite mean2_scal. ring.
+  - intros s p _ _. replace (apply m A (v s p) i ^ 2) with (apply m A (v s p) i * apply m A (v s p) i) by ring.
+    unfold apply. rewrite sum_prod. apply sum_ext. intros j _. apply sum_ext. intros. ring.
 Qed.
 
 Lemma sum_by_group G m (group : nat -> nat) f : (forall j, (j < m)%nat -> (group j < G)%nat) ->
@@ -244,46 +275,56 @@ Proof.
   rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra. exact H.
 Qed.
 
-(* Claim X30-cast-link: B_T(R) <= 2 L sqrt(tr(R C R^T)) <= 2 L sqrt(G sum_{i,g} c_{i,g}), with G groups in each row and
-   L_s <= L. *)
-Theorem cast_link : forall (T n m G : nat) (Ls : nat -> R) (L : R) (v removed : nat -> nat -> R) (group : nat -> nat),
-  (forall s, (s < T)%nat -> 0 <= Ls s <= L) -> 0 <= L ->
+(* Claim X30-cast-link: with P tokens per sample, G groups in each row and L_s <= L,
+   B_T(R) <= 2 L sqrt(P tr(R C R^T)) <= 2 L sqrt(P G sum_{i,g} c_{i,g}); and (R C R^T)_ii <= G sum_g c_{i,g}. *)
+Theorem cast_link : forall (T P n m G : nat) (Ls : nat -> R) (L : R) (v : nat -> nat -> nat -> R) (removed : nat -> nat -> R)
+  (group : nat -> nat),
+  (0 < P)%nat -> (forall s, (s < T)%nat -> 0 <= Ls s <= L) -> 0 <= L ->
   (forall j, (j < m)%nat -> (group j < G)%nat) ->
-  budget T n m Ls v removed <= 2 * L * sqrt (trace_cost T n m v removed) /\
-  2 * L * sqrt (trace_cost T n m v removed)
-    <= 2 * L * sqrt (INR G * sum n (fun i => sum G (fun g => group_cost T m group v removed i g))).
+  budget T n m (fun _ => P) Ls v removed <= 2 * L * sqrt (INR P * trace_cost T P n m v removed) /\
+  2 * L * sqrt (INR P * trace_cost T P n m v removed)
+    <= 2 * L * sqrt (INR P * (INR G * sum n (fun i => sum G (fun g => group_cost T P m group v removed i g)))) /\
+  forall i, row_cost T P m v removed i <= INR G * sum G (fun g => group_cost T P m group v removed i g).
 Proof.
-  intros T n m G Ls L v removed group HLs HL HG. split.
+  intros T P n m G Ls L v removed group HP HLs HL HG.
+  assert (HPp := INR_above_0 P HP).
+  assert (Hrow : forall i, row_cost T P m v removed i <= INR G * sum G (fun g => group_cost T P m group v removed i g)).
+  { intros i. rewrite row_cost_mean. unfold group_cost. rewrite <- mean2_sum, <- mean2_scal. apply mean2_le. intros s p _ _.
+    unfold apply. rewrite (sum_by_group G m group (fun j => removed i j * v s p j) HG). apply sum_square_le. }
+  split; [|split; [|exact Hrow]].
   - unfold budget. rewrite Rmult_assoc. apply Rmult_le_compat_l; [lra|].
-    apply Rle_trans with (L * mean T (fun s => amax n (apply m removed (v s)))).
-    + rewrite <- mean_scal. apply mean_le. intros s Hs. apply Rmult_le_compat_r; [apply amax_nonneg|]. apply HLs; exact Hs.
-    + apply Rmult_le_compat_l; [exact HL|]. rewrite trace_cost_mean.
-      rewrite <- (sqrt_pow2 (mean T _)) by (apply mean_nonneg; intros; apply amax_nonneg).
-      apply sqrt_le_1_alt. eapply Rle_trans; [apply mean_square_le|]. apply mean_le. intros s _. apply amax_square.
-  - apply Rmult_le_compat_l; [lra|]. apply sqrt_le_1_alt. rewrite trace_cost_mean.
-    rewrite <- sum_scal.
-    rewrite (sum_ext n _ (fun i => mean T (fun s => INR G * sum G (fun g =>
-      sum m (fun j => if group j =? g then removed i j * v s j else 0) ^ 2)))).
-    + unfold mean at 2. rewrite sum_scal. unfold mean. apply Rmult_le_compat_l; [apply INR_inv_nonneg|].
-      rewrite (sum_swap n T). apply sum_le. intros s _. apply sum_le. intros i _.
-      unfold apply. rewrite (sum_by_group G m group (fun j => removed i j * v s j) HG). apply sum_square_le.
-    + intros i _. unfold group_cost, mean. rewrite !sum_scal, (sum_swap G T). ring.
+    apply Rle_trans with (L * mean T (fun s => amax2 P n (apply_all m removed (v s)))).
+    + rewrite <- mean_scal. apply mean_le. intros s Hs. apply Rmult_le_compat_r; [apply amax2_nonneg|]. apply HLs; exact Hs.
+    + apply Rmult_le_compat_l; [exact HL|].
+      rewrite <- (sqrt_pow2 (mean T _)) by (apply mean_nonneg; intros; apply amax2_nonneg).
+      apply sqrt_le_1_alt. eapply Rle_trans; [apply mean_square_le|]. unfold trace_cost.
+      rewrite (sum_ext n _ (fun i => mean2 T P (fun s p => apply m removed (v s p) i ^ 2))) by (intros; apply row_cost_mean).
+      rewrite <- mean2_sum. unfold mean2. rewrite <- mean_scal. apply mean_le. intros s _.
+      unfold mean. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra. unfold amax2.
+      eapply Rle_trans; [apply amax_square|]. apply sum_le. intros p _. apply amax_square.
+  - apply Rmult_le_compat_l; [lra|]. apply sqrt_le_1_alt. apply Rmult_le_compat_l; [lra|]. unfold trace_cost.
+    rewrite <- sum_scal. apply sum_le. intros i _. apply Hrow.
 Qed.
 
-Lemma cast_link_witness : exists (T n m G : nat) (Ls : nat -> R) (L : R) (v removed : nat -> nat -> R) (group : nat -> nat),
-  (forall s, (s < T)%nat -> 0 <= Ls s <= L) /\ 0 <= L /\ (forall j, (j < m)%nat -> (group j < G)%nat) /\
-  budget T n m Ls v removed = 2 * L * sqrt (trace_cost T n m v removed) /\
-  2 * L * sqrt (trace_cost T n m v removed)
-    < 2 * L * sqrt (INR G * sum n (fun i => sum G (fun g => group_cost T m group v removed i g))).
+Lemma cast_link_witness : exists (T P n m G : nat) (Ls : nat -> R) (L : R) (v : nat -> nat -> nat -> R)
+  (removed : nat -> nat -> R) (group : nat -> nat),
+  (0 < P)%nat /\ (forall s, (s < T)%nat -> 0 <= Ls s <= L) /\ 0 <= L /\ (forall j, (j < m)%nat -> (group j < G)%nat) /\
+  0 < budget T n m (fun _ => P) Ls v removed < 2 * L * sqrt (INR P * trace_cost T P n m v removed) /\
+  2 * L * sqrt (INR P * trace_cost T P n m v removed)
+    < 2 * L * sqrt (INR P * (INR G * sum n (fun i => sum G (fun g => group_cost T P m group v removed i g)))) /\ P = 2%nat.
 Proof.
-  exists 1%nat, 1%nat, 2%nat, 2%nat, ones, 1, (fun _ _ => 1), (row0 1), (fun j => j).
-  split; [unfold ones; intros; lra|]. split; [lra|]. split; [intros; lia|].
-  assert (Et : trace_cost 1 1 2 (fun _ _ => 1) (row0 1) = 1).
-  { rewrite trace_cost_mean, mean_1. unfold apply, row0. simpl. ring. }
-  assert (Eg : INR 2 * sum 1 (fun i => sum 2 (fun g => group_cost 1 2 (fun j => j) (fun _ _ => 1) (row0 1) i g)) = 2).
-  { unfold group_cost, row0. simpl. rewrite !mean_1. ring. }
-  rewrite Et, Eg, sqrt_1, budget_small. unfold row0. simpl. rewrite Rplus_0_r, Rabs_R1. split; [lra|].
-  assert (1 < sqrt 2) by (rewrite <- sqrt_1 at 1; apply sqrt_lt_1; lra). lra.
+  exists 1%nat, 2%nat, 1%nat, 2%nat, 2%nat, ones, 1, units, (row0 1), (fun j => j).
+  split; [lia|]. split; [unfold ones; intros; lra|]. split; [lra|]. split; [intros; lia|].
+  assert (Et : trace_cost 1 2 1 2 units (row0 1) = 1).
+  { unfold trace_cost. simpl. rewrite row_cost_mean. unfold mean2. rewrite mean_1. unfold mean, apply, row0, units.
+    simpl. field. }
+  assert (Eg : INR 2 * sum 1 (fun i => sum 2 (fun g => group_cost 1 2 2 (fun j => j) units (row0 1) i g)) = 2).
+  { unfold group_cost, row0, units, mean2. simpl. rewrite !mean_1. unfold mean. simpl. field. }
+  change (fun _ : nat => 2%nat) with two. rewrite Et, Eg, budget_small. unfold row0. simpl.
+  rewrite Rplus_0_r, Rabs_R1. replace ((1 + 1) * 1) with 2 by ring. replace ((1 + 1) * 2) with (2 ^ 2) by ring.
+  rewrite sqrt_pow2 by lra.
+  assert (1 < sqrt 2) by (rewrite <- sqrt_1 at 1; apply sqrt_lt_1; lra).
+  assert (sqrt 2 < 2) by (rewrite <- (sqrt_pow2 2) at 2 by lra; apply sqrt_lt_1; lra). repeat split; lra.
 Qed.
 
 (* Claim N0-norms: |A x|_inf <= (max_i sum_j |A_ij|) |x|_inf. *)
@@ -326,7 +367,8 @@ Proof.
   rewrite Rabs_right by lra. repeat split; lra.
 Qed.
 
-(* Claim X24-scale-free-collapse: 2 lambda r^2 <= r b + eps bounds the norm r by b_+ / (2 lambda) + sqrt(eps / (2 lambda)). *)
+(* Claim X24-scale-free-collapse: 2 lambda r^2 <= r b + eps bounds the norm r by b_+ / (2 lambda) + sqrt(eps / (2
+  lambda)). *)
 Theorem collapse : forall (l r b eps : R),
   0 < l -> 0 <= r -> 0 <= eps ->
   2 * l * r ^ 2 <= r * b + eps ->

@@ -1,6 +1,6 @@
 (* Which decisions can change when the logits move; K >= 2 classes, a tie counts as an error. *)
 Require Import Reals Lra Lia Arith Bool.
-From Certify Require Import Sums.
+From Certify Require Import Sums CrossEntropy.
 Open Scope R_scope.
 
 (* The j-th class other than C. *)
@@ -232,6 +232,22 @@ Proof.
   - intros j _ Hj. unfold pair. destruct (Nat.eqb_spec j 0); [lia|]. simpl. lra.
 Qed.
 
+(* Claim X6-margin-pairwise: a wrong label stays wrong if some other class j leads C by at least what C can gain on it. *)
+Theorem pairwise_wrong : forall (K C j : nat) (z z' : nat -> R) (pi : R),
+  (2 <= K)%nat -> (C < K)%nat -> (j < K)%nat -> j <> C ->
+  (z' C - z C) - (z' j - z j) <= pi -> pi <= z j - z C ->
+  margin K C z' <= 0.
+Proof.
+  intros K C j z z' pi HK HC Hj Hn Hd Hp. generalize (margin_le K C z' j HK HC Hj Hn). lra.
+Qed.
+
+Lemma pairwise_wrong_witness : exists (K C j : nat) (z z' : nat -> R) (pi : R),
+  (2 <= K)%nat /\ (C < K)%nat /\ (j < K)%nat /\ j <> C /\
+  (z' C - z C) - (z' j - z j) <= pi /\ pi <= z j - z C /\ margin K C z' = 0 /\ margin K C z < 0.
+Proof.
+  exists 2%nat, O, 1%nat, (pair 0 2), (pair 1 1), 2. rewrite !margin_pair. unfold pair. simpl. repeat split; try lia; lra.
+Qed.
+
 (* Claim ESM1-C1.3-multilayer-margin: the sum of the steps' logit changes bounds the total change, so it serves as eta in
    every margin result. *)
 Theorem telescoped_logits : forall (M K : nat) (z : nat -> nat -> R) (eta : nat -> R),
@@ -253,4 +269,26 @@ Proof.
   exists 2%nat, 2%nat, (fun i _ => INR i), (fun _ => 1). split.
   - intros i j _ _. rewrite S_INR. unfold Rabs. destruct (Rcase_abs _); lra.
   - split; [lia|]. simpl. split; [|lra]. unfold Rabs. destruct (Rcase_abs _); lra.
+Qed.
+
+(* Claim X5-margin-signed, attainment: moving every logit by x (1 - 2 e_C) lowers the true margin by exactly 2 x, so
+   d = eta (1 - 2 e_C) loses, and d = -eta (1 - 2 e_C) gains, all that the interval allows. *)
+Theorem margin_worst : forall (K C : nat) (z : nat -> R) (x : R),
+  (2 <= K)%nat -> (C < K)%nat ->
+  margin K C (fun j => z j + x * worst C j) = margin K C z - 2 * x.
+Proof.
+  intros K C z x HK HC.
+  destruct (margin_attained K C z HK HC) as [i [Hi [Hin Ei]]].
+  destruct (margin_attained K C (fun j => z j + x * worst C j) HK HC) as [j [Hj [Hjn Ej]]].
+  assert (H1 := margin_le K C z j HK HC Hj Hjn).
+  assert (H2 := margin_le K C (fun j => z j + x * worst C j) i HK HC Hi Hin).
+  assert (E : forall l, l <> C -> z C + x * worst C C - (z l + x * worst C l) = z C - z l - 2 * x).
+  { intros l Hl. unfold worst. rewrite Nat.eqb_refl. destruct (Nat.eqb_spec l C); [contradiction|]. ring. }
+  cbv beta in H2, Ej. rewrite (E i Hin) in H2. rewrite (E j Hjn) in Ej. lra.
+Qed.
+
+Lemma margin_worst_witness : exists (K C : nat) (z : nat -> R) (x : R), (2 <= K)%nat /\ (C < K)%nat /\
+  margin K C (fun j => z j + x * worst C j) = margin K C z - 2 * x /\ 0 < margin K C z /\ margin K C z = 2 * x.
+Proof.
+  exists 2%nat, O, (pair 2 0), 1. split; [lia|]. split; [lia|]. split; [apply margin_worst; lia|]. rewrite margin_pair. lra.
 Qed.

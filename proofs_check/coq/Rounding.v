@@ -1,20 +1,57 @@
 (* Dot products in floating point, standard model: every operation is exact up to a factor 1 + delta, |delta| <= u, and a
-   product may also underflow by at most nu. *)
-Require Import Reals Lra Lia Arith Bool.
+   product, fused or not, may also underflow by at most nu. *)
+Require Import List Permutation Reals Lra Lia Arith Bool.
 From Certify Require Import Sums.
+Import ListNotations.
 Open Scope R_scope.
 
-(* Recursive summation of rounded products: p_i = x_i y_i (1 + d_i) + e_i, s_1 = p_0, s_{k+1} = (s_k + p_k)(1 + f_k). *)
-Definition float_product (x y d e : nat -> R) (i : nat) : R := x i * y i * (1 + d i) + e i.
-Fixpoint float_dot (n : nat) (x y d e f : nat -> R) : R :=
-  match n with
-  | O => 0
-  | S O => float_product x y d e O
-  | S k => (float_dot k x y d e f + float_product x y d e k) * (1 + f k)
+(* How x^T y is summed: a rounded product fl(x_i y_i), the rounded sum of two parts, or a product fused onto a part. *)
+Inductive order : Type :=
+  | Product (i : nat) (d e : R)
+  | Add (l r : order) (f : R)
+  | Fused (l : order) (i : nat) (f e : R).
+
+Fixpoint indices (t : order) : list nat :=
+  match t with
+  | Product i _ _ => [i]
+  | Add l r _ => indices l ++ indices r
+  | Fused l i _ _ => indices l ++ [i]
   end.
+
+Fixpoint rounded (x y : nat -> R) (t : order) : R :=
+  match t with
+  | Product i d e => x i * y i * (1 + d) + e
+  | Add l r f => (rounded x y l + rounded x y r) * (1 + f)
+  | Fused l i f e => (rounded x y l + x i * y i) * (1 + f) + e
+  end.
+
+(* All relative errors are at most u, all underflows at most nu. *)
+Fixpoint within (u nu : R) (t : order) : Prop :=
+  match t with
+  | Product _ d e => Rabs d <= u /\ Rabs e <= nu
+  | Add l r f => within u nu l /\ within u nu r /\ Rabs f <= u
+  | Fused l _ f e => within u nu l /\ Rabs f <= u /\ Rabs e <= nu
+  end.
+
+(* The tree sums the products 0 .. n-1, each once. *)
+Definition sums_all (n : nat) (t : order) : Prop := Permutation (indices t) (seq 0 n).
+
 Definition absolute_dot (n : nat) (x y : nat -> R) : R := sum n (fun i => Rabs (x i) * Rabs (y i)).
 (* gamma_n = n u / (1 - n u). *)
 Definition gamma (n : nat) (u : R) : R := INR n * u / (1 - INR n * u).
+
+Fixpoint list_sum (f : nat -> R) (l : list nat) : R := match l with [] => 0 | i :: l => f i + list_sum f l end.
+
+Lemma list_sum_app f l r : list_sum f (l ++ r) = list_sum f l + list_sum f r.
+Proof. induction l as [|i l IH]; simpl; [ring|]. rewrite IH. ring. Qed.
+
+Lemma list_sum_permutation f l r : Permutation l r -> list_sum f l = list_sum f r.
+Proof. induction 1; simpl; try lra. Qed.
+
+Lemma list_sum_seq f n : list_sum f (seq 0 n) = sum n f.
+Proof.
+  induction n as [|n IH]; [reflexivity|]. rewrite seq_S, list_sum_app, IH. simpl. ring.
+Qed.
 
 Lemma one_plus_pow_ge u n : 0 <= u -> 1 <= (1 + u) ^ n.
 Proof. intros Hu. apply pow_R1_Rle. lra. Qed.
@@ -42,76 +79,94 @@ Proof.
   apply Rmult_le_reg_r with (1 - INR n * u); [lra|]. eapply Rle_trans; [exact H3|]. apply Req_le. field. lra.
 Qed.
 
-Lemma float_dot_power n x y d e f u nu :
-  0 <= u -> 0 <= nu -> (0 < n)%nat ->
-  (forall i, (i < n)%nat -> Rabs (d i) <= u) -> (forall i, (i < n)%nat -> Rabs (e i) <= nu) ->
-  (forall i, (i < n)%nat -> Rabs (f i) <= u) ->
-  Rabs (float_dot n x y d e f - sum n (fun i => x i * y i))
-    <= ((1 + u) ^ n - 1) * absolute_dot n x y + INR n * nu * (1 + u) ^ n.
+(* The error of any order: with k = number of products, ((1 + u)^k - 1) |x|^T|y| + k nu (1 + u)^k. *)
+Lemma order_error x y u nu t : 0 <= u -> 0 <= nu -> within u nu t ->
+  Rabs (rounded x y t - list_sum (fun i => x i * y i) (indices t))
+    <= ((1 + u) ^ length (indices t) - 1) * list_sum (fun i => Rabs (x i) * Rabs (y i)) (indices t)
+       + INR (length (indices t)) * nu * (1 + u) ^ length (indices t).
 Proof.
-  intros Hu Hnu Hn Hd He Hf. induction n as [|n IH]; [lia|].
-  destruct n as [|n].
-  - simpl. unfold float_product, absolute_dot. simpl. rewrite !Rplus_0_l, !Rmult_1_r, Rmult_1_l.
-    replace (x O * y O * (1 + d O) + e O - x O * y O) with (x O * y O * d O + e O) by ring.
+  intros Hu Hnu.
+  assert (Habs : forall l, Rabs (list_sum (fun i => x i * y i) l) <= list_sum (fun i => Rabs (x i) * Rabs (y i)) l).
+  { induction l as [|i l IH]; simpl; [rewrite Rabs_R0; lra|]. eapply Rle_trans; [apply Rabs_triang|].
+    rewrite Rabs_mult. lra. }
+  assert (Hpos : forall l, 0 <= list_sum (fun i => Rabs (x i) * Rabs (y i)) l)
+    by (intros l; eapply Rle_trans; [apply Rabs_pos|apply Habs]).
+  (* One more operation on a part of k <= n - 1 products costs one more factor 1 + u. *)
+  assert (Hgrow : forall k n : nat, (S k <= n)%nat -> (1 + u) * (1 + u) ^ k <= (1 + u) ^ n).
+  { intros k n Hk. change ((1 + u) * (1 + u) ^ k) with ((1 + u) ^ S k). apply Rle_pow; [lra|exact Hk]. }
+  assert (Hlen : forall t, (1 <= length (indices t))%nat).
+  { induction t0; simpl; rewrite ?app_length; simpl; lia. }
+  assert (Hf : forall f, Rabs f <= u -> Rabs (1 + f) <= 1 + u).
+  { intros f H. eapply Rle_trans; [apply Rabs_triang|]. rewrite Rabs_R1. lra. }
+  (* What a part with error E, exact value s, absolute value A contributes after a rounding 1 + f. *)
+  assert (Hpart : forall E A (k n : nat), 0 <= A -> (S k <= n)%nat ->
+    Rabs E <= ((1 + u) ^ k - 1) * A + INR k * nu * (1 + u) ^ k ->
+    Rabs E * (1 + u) + A * u <= ((1 + u) ^ n - 1) * A + INR k * nu * (1 + u) ^ n).
+  { intros E A k n HA Hk HE. assert (G := Hgrow k n Hk). assert (HK : 0 <= INR k * nu) by (apply Rmult_le_pos;
+    [apply pos_INR|exact Hnu]).
+    assert (H1 : Rabs E * (1 + u) <= (((1 + u) ^ k - 1) * A + INR k * nu * (1 + u) ^ k) * (1 + u))
+      by (apply Rmult_le_compat_r; lra).
+    assert (H2 : A * ((1 + u) * (1 + u) ^ k) <= A * (1 + u) ^ n) by (apply Rmult_le_compat_l; assumption).
+    assert (H3 : INR k * nu * ((1 + u) * (1 + u) ^ k) <= INR k * nu * (1 + u) ^ n) by (apply Rmult_le_compat_l;
+      assumption). lra. }
+  induction t as [i d e|l IHl r IHr f|l IHl i f e]; intros Hw; simpl in Hw.
+  - destruct Hw as [Hd He]. simpl. rewrite !Rmult_1_r, !Rplus_0_r, Rmult_1_l.
+    replace (x i * y i * (1 + d) + e - x i * y i) with (x i * y i * d + e) by ring.
     eapply Rle_trans; [apply Rabs_triang|]. rewrite !Rabs_mult.
-    assert (H1 := Hd O ltac:(lia)). assert (H2 := He O ltac:(lia)).
-    assert (0 <= Rabs (x O) * Rabs (y O)) by (apply Rmult_le_pos; apply Rabs_pos).
-    assert (Rabs (x O) * Rabs (y O) * Rabs (d O) <= Rabs (x O) * Rabs (y O) * u) by (apply Rmult_le_compat_l; assumption).
-    assert (nu * 1 <= nu * (1 + u)) by (apply Rmult_le_compat_l; lra). lra.
-  - assert (IH' := IH ltac:(lia) ltac:(intros; apply Hd; lia) ltac:(intros; apply He; lia) ltac:(intros; apply Hf; lia)).
-    clear IH. set (k := S n) in *.
-    change (float_dot (S k) x y d e f) with ((float_dot k x y d e f + float_product x y d e k) * (1 + f k)).
-    set (s := float_dot k x y d e f) in *. unfold absolute_dot in *. rewrite S_INR.
-    change (sum (S k) (fun i => x i * y i)) with (sum k (fun i => x i * y i) + x k * y k).
-    change (sum (S k) (fun i => Rabs (x i) * Rabs (y i)))
-      with (sum k (fun i => Rabs (x i) * Rabs (y i)) + Rabs (x k) * Rabs (y k)).
-    set (t := sum k (fun i => x i * y i)) in *. set (A := sum k (fun i => Rabs (x i) * Rabs (y i))) in *.
-    assert (Ht : Rabs t <= A).
-    { eapply Rle_trans; [apply sum_abs|]. apply Req_le, sum_ext. intros. apply Rabs_mult. }
-    unfold float_product.
-    replace ((s + (x k * y k * (1 + d k) + e k)) * (1 + f k) - (t + x k * y k))
-      with ((s - t) * (1 + f k) + t * f k + x k * y k * (d k + f k + d k * f k) + e k * (1 + f k)) by ring.
-    assert (Hdk := Hd k ltac:(lia)). assert (Hek := He k ltac:(lia)). assert (Hfk := Hf k ltac:(lia)).
-    assert (H1f : Rabs (1 + f k) <= 1 + u).
-    { eapply Rle_trans; [apply Rabs_triang|]. rewrite Rabs_R1. lra. }
-    set (q := (1 + u) ^ k) in *. assert (Hq : 1 <= q) by (apply one_plus_pow_ge; exact Hu).
-    assert (Hq1 : 1 + u <= q) by (unfold q, k; simpl; generalize (one_plus_pow_ge u n Hu); intros Hp;
-      assert ((1 + u) * 1 <= (1 + u) * (1 + u) ^ n) by (apply Rmult_le_compat_l; lra); lra).
-    change ((1 + u) ^ S k) with ((1 + u) * q). set (B := Rabs (x k) * Rabs (y k)).
-    assert (HB : 0 <= B) by (apply Rmult_le_pos; apply Rabs_pos).
-    assert (HA : 0 <= A) by (eapply Rle_trans; [apply Rabs_pos|exact Ht]).
-    assert (Hk : 0 <= INR k) by apply pos_INR.
-    assert (T1 : Rabs ((s - t) * (1 + f k)) <= ((q - 1) * A + INR k * nu * q) * (1 + u)).
-    { rewrite Rabs_mult. apply Rmult_le_compat; try apply Rabs_pos; assumption. }
-    assert (T2 : Rabs (t * f k) <= A * u).
-    { rewrite Rabs_mult. apply Rmult_le_compat; try apply Rabs_pos; assumption. }
-    assert (T3 : Rabs (x k * y k * (d k + f k + d k * f k)) <= B * ((1 + u) * q - 1)).
-    { rewrite !Rabs_mult. fold B. apply Rmult_le_compat_l; [exact HB|].
-      apply Rle_trans with (u + u + u * u).
-      - eapply Rle_trans; [apply Rabs_triang|]. apply Rplus_le_compat.
-        + eapply Rle_trans; [apply Rabs_triang|]. lra.
-        + rewrite Rabs_mult. apply Rmult_le_compat; try apply Rabs_pos; assumption.
-      - assert ((1 + u) * (1 + u) <= (1 + u) * q) by (apply Rmult_le_compat_l; lra). lra. }
-    assert (T4 : Rabs (e k * (1 + f k)) <= nu * ((1 + u) * q)).
-    { rewrite Rabs_mult. apply Rmult_le_compat; try apply Rabs_pos; [exact Hek|].
-      eapply Rle_trans; [exact H1f|]. assert ((1 + u) * 1 <= (1 + u) * q) by (apply Rmult_le_compat_l; lra). lra. }
-    eapply Rle_trans; [apply Rabs_triang|].
-    assert (Rabs ((s - t) * (1 + f k) + t * f k + x k * y k * (d k + f k + d k * f k))
-      <= Rabs ((s - t) * (1 + f k)) + Rabs (t * f k) + Rabs (x k * y k * (d k + f k + d k * f k))).
-    { eapply Rle_trans; [apply Rabs_triang|]. apply Rplus_le_compat_r. apply Rabs_triang. }
+    assert (0 <= Rabs (x i) * Rabs (y i)) by (apply Rmult_le_pos; apply Rabs_pos).
+    assert (Rabs (x i) * Rabs (y i) * Rabs d <= Rabs (x i) * Rabs (y i) * u) by (apply Rmult_le_compat_l; assumption).
+    assert (0 <= nu * u) by (apply Rmult_le_pos; assumption). lra.
+  - destruct Hw as [Hl [Hr Hff]]. simpl. rewrite !list_sum_app, app_length, plus_INR.
+    specialize (IHl Hl). specialize (IHr Hr).
+    set (nl := length (indices l)) in *. set (nr := length (indices r)) in *.
+    set (sl := list_sum (fun i => x i * y i) (indices l)) in *. set (sr := list_sum (fun i => x i * y i) (indices r)) in *.
+    set (Al := list_sum (fun i => Rabs (x i) * Rabs (y i)) (indices l)) in *.
+    set (Ar := list_sum (fun i => Rabs (x i) * Rabs (y i)) (indices r)) in *.
+    assert (L1 : (1 <= nl)%nat) by apply Hlen. assert (L2 : (1 <= nr)%nat) by apply Hlen.
+    assert (P1 := Hpart _ Al nl (nl + nr)%nat (Hpos (indices l)) ltac:(lia) IHl).
+    assert (P2 := Hpart _ Ar nr (nl + nr)%nat (Hpos (indices r)) ltac:(lia) IHr).
+    replace ((rounded x y l + rounded x y r) * (1 + f) - (sl + sr))
+      with (((rounded x y l - sl) + (rounded x y r - sr)) * (1 + f) + (sl + sr) * f) by ring.
+    eapply Rle_trans; [apply Rabs_triang|]. rewrite !Rabs_mult.
+    assert (Q1 : Rabs ((rounded x y l - sl) + (rounded x y r - sr)) * Rabs (1 + f)
+      <= (Rabs (rounded x y l - sl) + Rabs (rounded x y r - sr)) * (1 + u)).
+    { apply Rmult_le_compat; try apply Rabs_pos; [apply Rabs_triang|apply Hf; exact Hff]. }
+    assert (Q2 : Rabs (sl + sr) * Rabs f <= (Al + Ar) * u).
+    { apply Rmult_le_compat; try apply Rabs_pos; [|exact Hff]. eapply Rle_trans; [apply Rabs_triang|].
+      apply Rplus_le_compat; apply Habs. }
     lra.
+  - destruct Hw as [Hl [Hff He]]. simpl. rewrite !list_sum_app, app_length, plus_INR. simpl. rewrite !Rplus_0_r.
+    specialize (IHl Hl). set (nl := length (indices l)) in *.
+    set (sl := list_sum (fun i => x i * y i) (indices l)) in *.
+    set (Al := list_sum (fun i => Rabs (x i) * Rabs (y i)) (indices l)) in *. set (B := Rabs (x i) * Rabs (y i)).
+    assert (HB : 0 <= B) by (apply Rmult_le_pos; apply Rabs_pos). assert (L1 : (1 <= nl)%nat) by apply Hlen.
+    assert (P1 := Hpart _ Al nl (nl + 1)%nat (Hpos (indices l)) ltac:(lia) IHl).
+    replace ((rounded x y l + x i * y i) * (1 + f) + e - (sl + x i * y i))
+      with ((rounded x y l - sl) * (1 + f) + (sl + x i * y i) * f + e) by ring.
+    eapply Rle_trans; [apply Rabs_triang|].
+    assert (Q0 := Rabs_triang ((rounded x y l - sl) * (1 + f)) ((sl + x i * y i) * f)). rewrite !Rabs_mult in Q0.
+    assert (Q1 : Rabs (rounded x y l - sl) * Rabs (1 + f) <= Rabs (rounded x y l - sl) * (1 + u))
+      by (apply Rmult_le_compat_l; [apply Rabs_pos|apply Hf; exact Hff]).
+    assert (Q2 : Rabs (sl + x i * y i) * Rabs f <= (Al + B) * u).
+    { apply Rmult_le_compat; try apply Rabs_pos; [|exact Hff]. eapply Rle_trans; [apply Rabs_triang|].
+      rewrite Rabs_mult. fold B. apply Rplus_le_compat_r. apply Habs. }
+    assert (Hq : 1 + u <= (1 + u) ^ (nl + 1)) by (rewrite <- (pow_1 (1 + u)) at 1; apply Rle_pow; [lra|lia]).
+    assert (B * (1 + u) <= B * (1 + u) ^ (nl + 1)) by (apply Rmult_le_compat_l; assumption).
+    assert (nu * 1 <= nu * (1 + u) ^ (nl + 1)) by (apply Rmult_le_compat_l; lra). lra.
 Qed.
 
-(* Claim X29-float: recursive summation of n rounded products errs by at most gamma_n |x|^T|y| + 2 n nu, where n u <= 1/2
-   and nu bounds the underflow of one product (2^-1075 in binary64). *)
-Theorem float_dot_error : forall (n : nat) (x y d e f : nat -> R) (u nu : R),
-  0 <= u -> 0 <= nu -> (0 < n)%nat -> INR n * u <= / 2 ->
-  (forall i, (i < n)%nat -> Rabs (d i) <= u) -> (forall i, (i < n)%nat -> Rabs (e i) <= nu) ->
-  (forall i, (i < n)%nat -> Rabs (f i) <= u) ->
-  Rabs (float_dot n x y d e f - sum n (fun i => x i * y i)) <= gamma n u * absolute_dot n x y + 2 * INR n * nu.
+Lemma sums_all_length n t : sums_all n t -> length (indices t) = n.
+Proof. intros H. rewrite (Permutation_length H). apply seq_length. Qed.
+
+(* Claim X29-dot: summed in any order, fused or not, n rounded products err by at most gamma_n |x|^T|y| + 2 n nu, where
+   n u <= 1/2 and nu bounds the underflow of one product (2^-1075 in binary64). *)
+Theorem float_dot_error : forall (n : nat) (x y : nat -> R) (t : order) (u nu : R),
+  0 <= u -> 0 <= nu -> (0 < n)%nat -> INR n * u <= / 2 -> sums_all n t -> within u nu t ->
+  Rabs (rounded x y t - sum n (fun i => x i * y i)) <= gamma n u * absolute_dot n x y + 2 * INR n * nu.
 Proof.
-  intros n x y d e f u nu Hu Hnu Hn Hnu2 Hd He Hf.
-  assert (H := float_dot_power n x y d e f u nu Hu Hnu Hn Hd He Hf).
+  intros n x y t u nu Hu Hnu Hn Hn2 Ht Hw.
+  assert (H := order_error x y u nu t Hu Hnu Hw).
+  rewrite (sums_all_length n t Ht), !(list_sum_permutation _ _ _ Ht), !list_sum_seq in H. fold (absolute_dot n x y) in H.
   assert (Hg := pow_le_gamma u n Hu ltac:(lra) Hn).
   assert (HA : 0 <= absolute_dot n x y) by (apply sum_nonneg; intros; apply Rmult_le_pos; apply Rabs_pos).
   assert (Hg1 : gamma n u <= 1).
@@ -122,34 +177,40 @@ Proof.
   lra.
 Qed.
 
-Lemma float_dot_error_witness : exists (n : nat) (x y d e f : nat -> R) (u nu : R),
-  0 <= u /\ 0 <= nu /\ (0 < n)%nat /\ INR n * u <= / 2 /\
-  (forall i, (i < n)%nat -> Rabs (d i) <= u) /\ (forall i, (i < n)%nat -> Rabs (e i) <= nu) /\
-  (forall i, (i < n)%nat -> Rabs (f i) <= u) /\
-  0 < Rabs (float_dot n x y d e f - sum n (fun i => x i * y i)) < gamma n u * absolute_dot n x y + 2 * INR n * nu /\
-  n = 2%nat.
+(* Two products, added, or the second fused onto the first. *)
+Definition added (d f : R) : order := Add (Product 0 d 0) (Product 1 d 0) f.
+Definition fused (d f : R) : order := Fused (Product 0 d 0) 1 f 0.
+
+Lemma added_within u : 0 <= u -> within u 0 (added u u) /\ within u 0 (fused u u) /\ within u 0 (added (- u) (- u)).
+Proof. intros H. unfold added, fused. simpl. rewrite Rabs_Ropp, Rabs_R0, (Rabs_right u) by lra. repeat split; lra. Qed.
+
+Lemma float_dot_error_witness : exists (n : nat) (x y : nat -> R) (t t' : order) (u nu : R),
+  0 <= u /\ 0 <= nu /\ (0 < n)%nat /\ INR n * u <= / 2 /\ sums_all n t /\ within u nu t /\ sums_all n t' /\ within u nu t' /\
+  0 < Rabs (rounded x y t' - sum n (fun i => x i * y i)) < Rabs (rounded x y t - sum n (fun i => x i * y i)) /\
+  Rabs (rounded x y t - sum n (fun i => x i * y i)) < gamma n u * absolute_dot n x y + 2 * INR n * nu /\ n = 2%nat.
 Proof.
-  exists 2%nat, (fun _ => 1), (fun _ => 1), (fun _ => / 8), (fun _ => 0), (fun _ => / 8), (/ 8), 0.
-  assert (E : Rabs (/ 8) = / 8) by (apply Rabs_right; lra).
-  split; [lra|]. split; [lra|]. split; [lia|]. split; [simpl; lra|]. split; [intros; lra|].
-  split; [intros; rewrite Rabs_R0; lra|]. split; [intros; lra|].
-  unfold gamma, absolute_dot, float_dot, float_product. simpl. rewrite Rabs_R1.
-  rewrite Rabs_right by lra. repeat split; lra.
+  exists 2%nat, (fun _ => 1), (fun _ => 1), (added (/ 8) (/ 8)), (fused (/ 8) (/ 8)), (/ 8), 0.
+  destruct (added_within (/ 8) ltac:(lra)) as [W1 [W2 _]].
+  split; [lra|]. split; [lra|]. split; [lia|]. split; [simpl; lra|].
+  split; [unfold sums_all; apply Permutation_refl|]. split; [exact W1|].
+  split; [unfold sums_all; apply Permutation_refl|]. split; [exact W2|].
+  unfold gamma, absolute_dot, added, fused. simpl. rewrite Rabs_R1. rewrite !Rabs_right by lra. repeat split; lra.
 Qed.
 
-(* Claim X29-float: for n u < 1/4 the true sum of absolute products is at most (1 + 2 gamma_n) times its rounded value plus
+(* Claim X29-dot: for n u < 1/4 the true sum of absolute products is at most (1 + 2 gamma_n) times its rounded value plus
    2 n nu. *)
-Theorem absolute_dot_upper : forall (n : nat) (x y d e f : nat -> R) (u nu : R),
-  0 <= u -> 0 <= nu -> (0 < n)%nat -> INR n * u < / 4 ->
-  (forall i, (i < n)%nat -> Rabs (d i) <= u) -> (forall i, (i < n)%nat -> Rabs (e i) <= nu) ->
-  (forall i, (i < n)%nat -> Rabs (f i) <= u) ->
-  let computed := float_dot n (fun i => Rabs (x i)) (fun i => Rabs (y i)) d e f in
+Theorem absolute_dot_upper : forall (n : nat) (x y : nat -> R) (t : order) (u nu : R),
+  0 <= u -> 0 <= nu -> (0 < n)%nat -> INR n * u < / 4 -> sums_all n t -> within u nu t ->
+  let computed := rounded (fun i => Rabs (x i)) (fun i => Rabs (y i)) t in
   0 <= computed ->
   absolute_dot n x y <= (1 + 2 * gamma n u) * computed + 2 * INR n * nu.
 Proof.
-  intros n x y d e f u nu Hu Hnu Hn Hn4 Hd He Hf computed Hc.
-  assert (H := float_dot_power n (fun i => Rabs (x i)) (fun i => Rabs (y i)) d e f u nu Hu Hnu Hn Hd He Hf).
-  fold computed in H. cbv beta in H. fold (absolute_dot n x y) in H.
+  intros n x y t u nu Hu Hnu Hn Hn4 Ht Hw computed Hc.
+  assert (H := order_error (fun i => Rabs (x i)) (fun i => Rabs (y i)) u nu t Hu Hnu Hw).
+  rewrite (sums_all_length n t Ht), !(list_sum_permutation _ _ _ Ht), !list_sum_seq in H. fold computed in H.
+  change (sum n (fun i => Rabs (x i) * Rabs (y i))) with (absolute_dot n x y) in H.
+  change (sum n (fun i => Rabs (Rabs (x i)) * Rabs (Rabs (y i))))
+    with (absolute_dot n (fun i => Rabs (x i)) (fun i => Rabs (y i))) in H.
   assert (EA : absolute_dot n (fun i => Rabs (x i)) (fun i => Rabs (y i)) = absolute_dot n x y).
   { apply sum_ext. intros. rewrite !Rabs_Rabsolu. reflexivity. }
   rewrite EA in H. apply abs_bounds in H.
@@ -160,7 +221,7 @@ Proof.
   { unfold gamma. apply Rmult_le_reg_r with (1 - INR n * u); [lra|].
     replace (3 * (INR n * u / (1 - INR n * u)) * (1 - INR n * u)) with (3 * (INR n * u)) by (field; lra). lra. }
   set (g := gamma n u) in *. set (w := INR n * nu) in *.
-  assert (Hw : 0 <= w) by (apply Rmult_le_pos; [apply pos_INR|exact Hnu]).
+  assert (Hw0 : 0 <= w) by (apply Rmult_le_pos; [apply pos_INR|exact Hnu]).
   assert (Hq2 : q <= 4 / 3) by lra.
   assert (H1 : A * (2 - q) <= computed + w * q) by lra.
   apply Rmult_le_reg_r with (2 - q); [lra|]. eapply Rle_trans; [exact H1|].
@@ -172,16 +233,13 @@ Proof.
   replace (2 * INR n * nu) with (2 * w) by (unfold w; ring). lra.
 Qed.
 
-Lemma absolute_dot_upper_witness : exists (n : nat) (x y d e f : nat -> R) (u nu : R),
-  0 <= u /\ 0 <= nu /\ (0 < n)%nat /\ INR n * u < / 4 /\
-  (forall i, (i < n)%nat -> Rabs (d i) <= u) /\ (forall i, (i < n)%nat -> Rabs (e i) <= nu) /\
-  (forall i, (i < n)%nat -> Rabs (f i) <= u) /\
-  let computed := float_dot n (fun i => Rabs (x i)) (fun i => Rabs (y i)) d e f in
+Lemma absolute_dot_upper_witness : exists (n : nat) (x y : nat -> R) (t : order) (u nu : R),
+  0 <= u /\ 0 <= nu /\ (0 < n)%nat /\ INR n * u < / 4 /\ sums_all n t /\ within u nu t /\
+  let computed := rounded (fun i => Rabs (x i)) (fun i => Rabs (y i)) t in
   0 <= computed /\ computed < absolute_dot n x y < (1 + 2 * gamma n u) * computed + 2 * INR n * nu /\ n = 2%nat.
 Proof.
-  exists 2%nat, (fun _ => 1), (fun _ => 1), (fun _ => - / 16), (fun _ => 0), (fun _ => - / 16), (/ 16), 0.
-  assert (E : Rabs (- / 16) = / 16) by (rewrite Rabs_Ropp; apply Rabs_right; lra).
-  split; [lra|]. split; [lra|]. split; [lia|]. split; [simpl; lra|]. split; [intros; lra|].
-  split; [intros; rewrite Rabs_R0; lra|]. split; [intros; lra|].
-  unfold gamma, absolute_dot, float_dot, float_product. cbv zeta. simpl. rewrite !Rabs_R1. repeat split; lra.
+  exists 2%nat, (fun _ => 1), (fun _ => 1), (added (- / 16) (- / 16)), (/ 16), 0.
+  split; [lra|]. split; [lra|]. split; [lia|]. split; [simpl; lra|]. split; [unfold sums_all; apply Permutation_refl|].
+  split; [apply added_within; lra|].
+  unfold gamma, absolute_dot, added. cbv zeta. simpl. rewrite !Rabs_R1. repeat split; lra.
 Qed.

@@ -1,7 +1,7 @@
 (* Several removals: W j is the network after the first j of them, W j l its layer l; logits z are any function of the
    whole network. *)
 Require Import Reals Lra Lia Arith Bool FunctionalExtensionality.
-From Certify Require Import Sums CrossEntropy Layer Stationarity.
+From Certify Require Import Sums CrossEntropy Layer ElasticNet Stationarity.
 Open Scope R_scope.
 
 Definition network := nat -> nat -> nat -> R.
@@ -19,10 +19,12 @@ Proof.
 Qed.
 
 (* Claim T5.8-multilayer: removals made one after the other change the objective by at most the sum of their budgets minus
-   the sum of their rewards, each budget taken in the network where the earlier removals are already made. *)
+   the sum of their rewards, each budget taken in the network where the earlier removals are already made (v j s p is
+     token p of sample s before layer
+   touched j there). *)
 Theorem multilayer : forall (T K D M : nat) (C : nat -> nat) (z : network -> nat -> nat -> R) (rows cols : nat -> nat)
   (l2 l1 : nat -> R) (c : R) (W : nat -> network) (touched : nat -> nat) (kept removed : nat -> nat -> nat -> R)
-  (v : nat -> nat -> nat -> R) (L : nat -> nat -> R),
+  (tokens : nat -> nat -> nat) (v : nat -> nat -> nat -> nat -> R) (L : nat -> nat -> R),
   (forall s, (s < T)%nat -> (C s < K)%nat) ->
   (forall j, (j < M)%nat -> (touched j < D)%nat) ->
   (forall j l, (j < M)%nat -> (l < D)%nat -> l <> touched j -> W (S j) l = W j l) ->
@@ -31,21 +33,21 @@ Theorem multilayer : forall (T K D M : nat) (C : nat -> nat) (z : network -> nat
   (forall j, (j < M)%nat -> disjoint (rows (touched j)) (cols (touched j)) (kept j) (removed j)) ->
   (forall j s k, (j < M)%nat -> (s < T)%nat -> (k < K)%nat ->
     Rabs (z (W (S j)) s k - z (W j) s k)
-      <= L j s * amax (rows (touched j)) (apply (cols (touched j)) (removed j) (v j s))) ->
+      <= L j s * amax2 (tokens j s) (rows (touched j)) (apply_all (cols (touched j)) (removed j) (v j s))) ->
   let J := objective T K D C z rows cols l2 l1 c in
   J (W M) <= J (W O)
     - sum M (fun j => reward (rows (touched j)) (cols (touched j)) (l2 (touched j)) (l1 (touched j)) (removed j))
-    + sum M (fun j => budget T (rows (touched j)) (cols (touched j)) (L j) (v j) (removed j)).
+    + sum M (fun j => budget T (rows (touched j)) (cols (touched j)) (tokens j) (L j) (v j) (removed j)).
 Proof.
-  intros T K D M C z rows cols l2 l1 c W touched kept removed v L HC HT Hsame Hold Hnew HD Hz J.
+  intros T K D M C z rows cols l2 l1 c W touched kept removed tokens v L HC HT Hsame Hold Hnew HD Hz J.
   induction M as [|M IH]; simpl; [lra|].
   assert (IH' : J (W M) <= J (W O)
     - sum M (fun j => reward (rows (touched j)) (cols (touched j)) (l2 (touched j)) (l1 (touched j)) (removed j))
-    + sum M (fun j => budget T (rows (touched j)) (cols (touched j)) (L j) (v j) (removed j))).
+    + sum M (fun j => budget T (rows (touched j)) (cols (touched j)) (tokens j) (L j) (v j) (removed j))).
   { apply IH; intros; [apply HT|apply Hsame|apply Hold|apply Hnew|apply HD|apply Hz]; try assumption; lia. }
   set (t := touched M) in *.
   assert (Hce : mean T (fun s => ce K (C s) (z (W (S M)) s)) - mean T (fun s => ce K (C s) (z (W M) s))
-    <= budget T (rows t) (cols t) (L M) (v M) (removed M)).
+    <= budget T (rows t) (cols t) (tokens M) (L M) (v M) (removed M)).
   { rewrite <- mean_minus. unfold budget. rewrite <- mean_scal. apply mean_le. intros s Hs.
     set (y := z (W M) s). set (y' := z (W (S M)) s).
     rewrite <- (ce_ext K (C s) (fun j => y j + (y' j - y j)) y') by (try apply HC; try exact Hs; intros; ring).
@@ -65,7 +67,7 @@ Qed.
 
 Lemma multilayer_witness : exists (T K D M : nat) (C : nat -> nat) (z : network -> nat -> nat -> R) (rows cols : nat -> nat)
   (l2 l1 : nat -> R) (c : R) (W : nat -> network) (touched : nat -> nat) (kept removed : nat -> nat -> nat -> R)
-  (v : nat -> nat -> nat -> R) (L : nat -> nat -> R),
+  (tokens : nat -> nat -> nat) (v : nat -> nat -> nat -> nat -> R) (L : nat -> nat -> R),
   (forall s, (s < T)%nat -> (C s < K)%nat) /\
   (forall j, (j < M)%nat -> (touched j < D)%nat) /\
   (forall j l, (j < M)%nat -> (l < D)%nat -> l <> touched j -> W (S j) l = W j l) /\
@@ -74,37 +76,38 @@ Lemma multilayer_witness : exists (T K D M : nat) (C : nat -> nat) (z : network 
   (forall j, (j < M)%nat -> disjoint (rows (touched j)) (cols (touched j)) (kept j) (removed j)) /\
   (forall j s k, (j < M)%nat -> (s < T)%nat -> (k < K)%nat ->
     Rabs (z (W (S j)) s k - z (W j) s k)
-      <= L j s * amax (rows (touched j)) (apply (cols (touched j)) (removed j) (v j s))) /\
+      <= L j s * amax2 (tokens j s) (rows (touched j)) (apply_all (cols (touched j)) (removed j) (v j s))) /\
   let J := objective T K D C z rows cols l2 l1 c in
   J (W M) = J (W O)
     - sum M (fun j => reward (rows (touched j)) (cols (touched j)) (l2 (touched j)) (l1 (touched j)) (removed j))
-    + sum M (fun j => budget T (rows (touched j)) (cols (touched j)) (L j) (v j) (removed j)) /\
+    + sum M (fun j => budget T (rows (touched j)) (cols (touched j)) (tokens j) (L j) (v j) (removed j)) /\
   J (W M) < J (W O) /\ M = 2%nat.
 Proof.
-  exists 1%nat, 2%nat, 2%nat, 2%nat, zero_class, (fun (W : network) (s : nat) => apply 3 (W O) (inputs s)).
+  exists 1%nat, 2%nat, 2%nat, 2%nat, zero_class, (fun (W : network) (s : nat) => apply 3 (W O) (inputs s O)).
   exists (fun _ => 2%nat), (fun _ => 3%nat), ones, ones, 0.
   exists (fun (j l : nat) => if (l <? j)%nat then column 0 else (fun a b => column 0 a b + column 2 a b)).
-  exists (fun j => j), (fun _ => column 0), (fun _ => column 2), (fun _ => inputs), (fun _ => ones).
+  exists (fun j => j), (fun _ => column 0), (fun _ => column 2), (fun _ => two), (fun _ => inputs), (fun _ => ones).
   split; [apply zero_class_valid; lia|]. split; [intros; lia|]. split.
   { intros j l _ _ H. destruct (Nat.ltb_spec l (S j)), (Nat.ltb_spec l j); try reflexivity; lia. }
   split; [intros j _; rewrite Nat.ltb_irrefl; reflexivity|]. split.
   { intros j _. destruct (Nat.ltb_spec j (S j)); [reflexivity|lia]. }
   split; [intros; apply dead_disjoint; lia|].
-  assert (Ez : forall A s k, A = column 0 \/ A = (fun a b => column 0 a b + column 2 a b) -> apply 3 A (inputs s) k = 1).
+  assert (Ez : forall A s k, A = column 0 \/ A = (fun a b => column 0 a b + column 2 a b) -> apply 3 A (inputs s O) k = 1).
   { intros A s k [-> | ->]; unfold apply, column, inputs; simpl; ring. }
   split.
   - intros j s k _ _ _. rewrite !Ez by (match goal with |- context [if ?b then _ else _] => destruct b end; auto).
-    rewrite Rminus_diag_eq, Rabs_R0 by reflexivity. apply Rmult_le_pos; [unfold ones; lra|apply amax_nonneg].
+    rewrite Rminus_diag_eq, Rabs_R0 by reflexivity. apply Rmult_le_pos; [unfold ones; lra|apply amax2_nonneg].
   - assert (Er : reward 2 3 1 1 (column 2) = 4) by (unfold reward; rewrite column_fro2, column_one by lia; lra).
     assert (Ek : reward 2 3 1 1 (fun a b => column 0 a b + column 2 a b) = reward 2 3 1 1 (column 0) + 4).
     { rewrite reward_additive by (apply dead_disjoint; lia). rewrite Er. reflexivity. }
     cbv zeta. unfold objective. rewrite !mean_1.
-    rewrite (ce_ext 2 (zero_class 0) (apply 3 (if (0 <? 2)%nat then column 0 else _) (inputs 0)) (fun _ => 1))
+    rewrite (ce_ext 2 (zero_class 0) (apply 3 (if (0 <? 2)%nat then column 0 else _) (inputs 0 0)) (fun _ => 1))
       by (try (unfold zero_class; lia); intros; apply Ez; auto).
-    rewrite (ce_ext 2 (zero_class 0) (apply 3 (if (0 <? 0)%nat then column 0 else _) (inputs 0)) (fun _ => 1))
+    rewrite (ce_ext 2 (zero_class 0) (apply 3 (if (0 <? 0)%nat then column 0 else _) (inputs 0 0)) (fun _ => 1))
       by (try (unfold zero_class; lia); intros; apply Ez; auto).
     simpl sum. change (ones 0) with 1. change (ones 1) with 1. simpl Nat.ltb. cbv iota. rewrite Er, Ek.
-    change (budget 1 2 3 (fun _ => 1)) with (budget 1 2 3 ones). rewrite !dead_budget. repeat split; lra.
+    change (budget 1 2 3 two (fun _ => 1)) with (budget 1 2 3 two ones).
+    rewrite !dead_budget. repeat split; lra.
 Qed.
 
 (* The first j layers shrunk by theta, the others dense: layer l is S_l + theta R_l for l < j and S_l + R_l otherwise. *)

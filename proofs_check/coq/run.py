@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from proofs_check.coq.index import ENTRIES, FOLDER, Entry
 LIBRARY = "Certify"
 MISSING = "not checked here: coqc is absent"
 TIME_LIMIT = 600.0
+AT_ONCE = 2  # files compiled at a time
 # What Coq's classical reals rest on, by file and name. coqchk writes the same names with the library in front.
 ALLOWED_AXIOMS = frozenset(
     {
@@ -84,19 +86,21 @@ def assuming_words(text: str) -> list[str]:
     return found
 
 
-def compile_order(folder: Path) -> list[str]:
-    """Module names so that each comes after those it requires."""
+def compile_waves(folder: Path) -> list[list[str]]:
+    """Module names in groups, each requiring only modules of earlier groups."""
     needs = {}
     for path in sorted(folder.glob("*.v")):
         required = re.findall(rf"From {LIBRARY} Require (?:Import|Export) ([\w\s]+)\.", without_comments(path.read_text("utf-8")))
         needs[path.stem] = {name for line in required for name in line.split()}
-    order: list[str] = []
-    while len(order) < len(needs):
-        ready = [name for name in needs if name not in order and needs[name] <= set(order)]
+    waves: list[list[str]] = []
+    compiled: set[str] = set()
+    while len(compiled) < len(needs):
+        ready = [name for name in needs if name not in compiled and needs[name] <= compiled]
         if not ready:
-            raise ValueError(f"{folder}: circular or missing imports among {sorted(set(needs) - set(order))}")
-        order += ready
-    return order
+            raise ValueError(f"{folder}: circular or missing imports among {sorted(set(needs) - compiled)}")
+        waves.append(ready)
+        compiled.update(ready)
+    return waves
 
 
 def axioms(printed: str) -> frozenset[str]:
@@ -120,6 +124,13 @@ def _coq(folder: Path, tool: str, *arguments: str) -> tuple[bool, str]:
     if done.returncode:
         return False, (done.stderr or done.stdout).strip()
     return True, done.stdout + done.stderr
+
+
+def _compiled(work: Path, name: str) -> tuple[str, float]:
+    """What coqc said against a file, "" if nothing, and the seconds it took."""
+    start = time.perf_counter()
+    ok, output = _coq(work, "coqc", "-q", "-R", ".", LIBRARY, f"{name}.v")
+    return "" if ok else output[-400:] or "no message", time.perf_counter() - start
 
 
 def _assumptions(work: Path, modules: list[str], entries: tuple[Entry, ...]) -> tuple[dict[str, frozenset[str]], str]:
@@ -175,20 +186,21 @@ def check(folder: Path = FOLDER, entries: tuple[Entry, ...] = ENTRIES, recheck: 
     for tool in ("coqc", "coqchk"):
         if shutil.which(tool) is None:
             raise Absent(MISSING)
-    modules = compile_order(folder)
+    waves = compile_waves(folder)
+    modules = [name for wave in waves for name in wave]
     trouble = {name: assuming_words((folder / f"{name}.v").read_text(encoding="utf-8")) for name in modules}
     everywhere = "; ".join(f"{name}.v: {', '.join(words)}" for name, words in trouble.items() if words)
     seconds = dict.fromkeys(modules, 0.0)
-    with tempfile.TemporaryDirectory(prefix="certify-coq-") as place:
+    with tempfile.TemporaryDirectory(prefix="certify-coq-") as place, ThreadPoolExecutor(AT_ONCE) as pool:
         work = Path(place)
         for name in modules:
             shutil.copyfile(folder / f"{name}.v", work / f"{name}.v")
-        for name in modules:
-            start = time.perf_counter()
-            ok, output = _coq(work, "coqc", "-q", "-R", ".", LIBRARY, f"{name}.v")
-            seconds[name] = time.perf_counter() - start
-            if not ok:
-                everywhere = everywhere or f"{name}.v does not compile: {output[-400:]}"
+        for wave in waves:
+            found = list(pool.map(lambda name: _compiled(work, name), wave))
+            seconds |= {name: took for name, (_, took) in zip(wave, found, strict=True)}
+            failed = [f"{name}.v does not compile: {text}" for name, (text, _) in zip(wave, found, strict=True) if text]
+            if failed:
+                everywhere = everywhere or "; ".join(failed)
                 break
         assumed: dict[str, frozenset[str]] = {}
         if not everywhere:

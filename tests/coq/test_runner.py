@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proofs_check.coq import run
-from proofs_check.coq.index import BY_THEOREM, ENTRIES, FOLDER, WITNESS, Entry, commented, source, statement
+from proofs_check.coq.index import BY_THEOREM, ENTRIES, FOLDER, PARTIAL, WITNESS, Entry, commented, source, statement
 from proofs_check.ledger import BY_ID
 
 needs_coq = pytest.mark.skipif(shutil.which("coqc") is None and not os.environ.get("CI"), reason=run.MISSING)
@@ -57,7 +57,22 @@ def test_no_witness_without_theorem():
 
 
 def test_enough_claims():
-    assert len({entry.claim for entry in ENTRIES}) >= 25
+    assert len({entry.claim for entry in ENTRIES}) >= 60
+
+
+def test_gaps_belong_to_claims_with_a_theorem():
+    assert set(PARTIAL) <= {entry.claim for entry in ENTRIES}
+    assert all(gap and not gap.endswith(".") for gap in PARTIAL.values())
+
+
+def test_waves_respect_imports(tmp_path: Path):
+    for name, needs in {"A": "", "B": "A", "C": "A B"}.items():
+        required = f"From {run.LIBRARY} Require Import {needs}.\n" if needs else ""
+        (tmp_path / f"{name}.v").write_text(required, encoding="utf-8")
+    assert run.compile_waves(tmp_path) == [["A"], ["B"], ["C"]]
+    (tmp_path / "A.v").write_text(f"From {run.LIBRARY} Require Import C.\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="circular"):
+        run.compile_waves(tmp_path)
 
 
 def stem(claim: str) -> str:
