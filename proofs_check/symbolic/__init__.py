@@ -1,6 +1,28 @@
 """Identities by sympy, polynomial inequalities by z3. Exponentials enter z3 as positive variables, e^(2 eta) as w >= 1."""
 
-from proofs_check.obligations import Obligation
-from proofs_check.symbolic import ce, elastic_net, laws, margins
+from proofs_check.checks import Check
+from proofs_check.symbolic import (
+    additive,
+    ce,
+    effective_number,
+    elastic_net,
+    gaussian,
+    laws,
+    margins,
+    ranking,
+    score_laws,
+    spikes,
+)
 
-OBLIGATIONS: tuple[Obligation, ...] = (*ce.OBLIGATIONS, *margins.OBLIGATIONS, *elastic_net.OBLIGATIONS, *laws.OBLIGATIONS)
+CHECKS: tuple[Check, ...] = (
+    *ce.CHECKS,
+    *margins.CHECKS,
+    *elastic_net.CHECKS,
+    *additive.CHECKS,
+    *gaussian.CHECKS,
+    *laws.CHECKS,
+    *spikes.CHECKS,
+    *effective_number.CHECKS,
+    *score_laws.CHECKS,
+    *ranking.CHECKS,
+)

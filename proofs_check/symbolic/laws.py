@@ -1,4 +1,4 @@
-"""SYM-18 to SYM-20: the Marchenko–Pastur law, spikes under rectangular noise, the correction of a persistent spike.
+"""SYM-18: the Marchenko–Pastur law, its transform and its moments, limits and finite sizes; spikes and shrinkers are in `spikes`.
 
 Written with entry variance g / n and c = m / n, as the specification does; sqrt c enters as k, so that edges are polynomials.
 """
@@ -8,14 +8,10 @@ from __future__ import annotations
 import mpmath
 import sympy as sp
 
-from proofs_check.obligations import Obligation, prover, unsatisfiable, zero
+from proofs_check.checks import Check, zero
+from proofs_check.symbolic.spikes import edges
 
 POINTS = [(g, c, share) for g in ("0.4", "1", "2.5") for c in ("0.05", "0.9", "1.7", "6") for share in ("0.01", "0.3", "0.97")]
-
-
-def _edges():
-    g, k = sp.symbols("g k", positive=True)
-    return g, k, g * (1 - k) ** 2, g * (1 + k) ** 2
 
 
 def distribution_slope() -> str:
@@ -24,7 +20,7 @@ def distribution_slope() -> str:
     (b - a)^2 - (2x - a - b)^2 = 4 S^2 and (2 k x)^2 - ((1 + c) x - g (1 - c)^2)^2 = (1 - c)^2 S^2 turn the slope of each
     arcsine into a multiple of 1 / S.
     """
-    g, k, low, high = _edges()
+    g, k, low, high = edges()
     x = sp.symbols("x", positive=True)
     c, square = k**2, sp.expand((high - x) * (x - low))
     first = sp.diff(square, x) / 2  # S' S
@@ -63,7 +59,7 @@ def distribution_numbers() -> str:
 
 def stieltjes_quadratic() -> str:
     """Both signs of the root solve c g z m^2 + (z - g (1 - c)) m + 1 = 0, which is z = -1/m + g / (1 + c g m)."""
-    g, k, low, high = _edges()
+    g, k, low, high = edges()
     z, root, m = sp.symbols("z s m")
     c, base = k**2, g * (1 - k**2) - z
     formula = (base + root) / (2 * c * g * z)
@@ -93,110 +89,129 @@ def narayana() -> str:
     return zero(*rests)
 
 
-def spike_identities() -> str:
-    g, k, low, high = _edges()
-    theta = sp.symbols("theta", positive=True)
-    c = k**2
-    square = (theta**2 + g) * (theta**2 + g * c) / theta**2
-    gap = (theta**4 - c * g**2) / theta**2  # sqrt((rho^2 - a)(rho^2 - b)) where theta^4 >= c g^2
-    transform = (square - g * (1 + c) - gap) / (2 * g**2 * c)
-    edge = (high - g * (1 + c)) / (2 * g**2 * c)
-    left = (theta**4 - c * g**2) / (theta**2 * (theta**2 + g))
-    right = (theta**4 - c * g**2) / (theta**2 * (theta**2 + c * g))
+def mass_between_edges() -> str:
+    """(1 + c - |1 - c|) / (2 c) = min(1, 1/c), the bulk of M2 at b; M2': h(s) = 2 s f(s^2) / min(1, 1/c), quarter circle."""
+    c, s, k, g = sp.symbols("c s k g", positive=True)
+    small, large = c / (1 + c), 1 + c  # every aspect ratio below 1, and above
+    rests = [(1 + r - (1 - r)) / (2 * r) - 1 for r in (small,)] + [(1 + r - (r - 1)) / (2 * r) - 1 / r for r in (large,)]
+    square = (g * (1 + k) ** 2 - s**2) * (s**2 - g * (1 - k) ** 2)
+    density = sp.sqrt(square) / (2 * sp.pi * k**2 * g * s**2)
+    for least, share in ((k**2, 1), (1, 1 / k**2)):  # min(1, c) and min(1, 1/c)
+        rests.append(sp.powsimp(2 * s * density / share - sp.sqrt(square) / (sp.pi * g * least * s)))
+    rests.append(sp.expand(square.subs(k, 1) - s**2 * (4 * g - s**2)))
+    return zero(*rests)
+
+
+def angles() -> str:
+    """The three-angle form: G = [pi - phi + A + (Im z - A)/r]/pi, z = sqrt r e^(i phi), A = arg(1 + z), x = v N |1 + z|^2.
+
+    G is 0 at phi = pi (x = a) and 1 at phi = 0 (x = b), and -dG/dphi is the bulk's density times -dx/dphi, for m <= n and m > n.
+    """
+    phi, r, v, n, m = sp.symbols("phi r v N m", positive=True)
+    root = sp.sqrt(r)
+    argument = sp.atan2(root * sp.sin(phi), 1 + root * sp.cos(phi))
+    law = (sp.pi - phi + argument + (root * sp.sin(phi) - argument) / r) / sp.pi
+    x = v * n * (1 + r + 2 * root * sp.cos(phi))
+    low, high = v * n * (1 - root) ** 2, v * n * (1 + root) ** 2
+    square = sp.expand((high - x) * (x - low)) - (2 * n * v * root * sp.sin(phi)) ** 2
+    shape = 2 * n * v * root * sp.sin(phi)  # sqrt((b - x)(x - a))
+    bulk = shape / (2 * sp.pi * r * n * v * x)  # over min(n, m), N = max(n, m), r N = min(n, m)
+    printed = shape / (2 * sp.pi * m * v * x)
+    slope = sp.simplify((sp.diff(law, phi) - bulk * sp.diff(x, phi)).rewrite(sp.cos))
+    ends = law.subs(r, sp.Rational(1, 4)).subs(phi, sp.pi), law.subs(phi, 0) - 1
+    wide = {r: n / m, n: m}  # m > n: N = m, r = n/m, and the bulk has mass n/m
     return zero(
-        sp.expand((square - low) * (square - high) - gap**2),
-        square - high - (theta**2 - g * k) ** 2 / theta**2,
-        square.subs(theta, sp.sqrt(g * k)) - high,
-        transform - theta**-2,
-        edge - 1 / (g * k),
-        (square - g * (1 + c) + gap) / 2 - theta**2,
-        left - (1 - g * (theta**2 + c * g) / (theta**2 * (theta**2 + g))),
-        right - (1 - c * g * (theta**2 + g) / (theta**2 * (theta**2 + c * g))),
-        sp.diff(square, theta) - 2 * (theta**4 - c * g**2) / theta**3,
-        theta**2 * left * right - gap**2 / square,
+        sp.simplify(sp.expand_trig(square)),
+        slope,
+        *ends,
+        sp.simplify(bulk.subs(r, m / n) - printed.subs(r, m / n)),
+        sp.simplify((n / m * bulk.subs(wide, simultaneous=True)) - printed.subs(wide, simultaneous=True)),
     )
 
 
-def spike_inequalities() -> str:
-    """t = theta^2 and k^2 = c: rho^2 >= b, equality only at t = g k, overlaps in [0, 1] and D in (0, 1 / theta_c^2]."""
-    z3 = prover()
-    t, g, k = z3.Reals("t g k")
-    c = k * k
-    conclusion = z3.And(
-        (t + g) * (t + g * c) >= g * (1 + k) * (1 + k) * t,
-        z3.Implies(t > g * k, (t + g) * (t + g * c) > g * (1 + k) * (1 + k) * t),
-        t * t - c * g * g >= 0,
-        t * t - c * g * g <= t * (t + g),
-        t * t - c * g * g <= t * (t + c * g),
-        t >= g * k,
+def inverse_moment() -> str:
+    """m(z) = 2 / (g (1 - c) - z + sqrt((a - z)(b - z))) for z < a, so m(0) = 1/(g (1 - c)) for c < 1.
+
+    For c > 1, R R^T has aspect 1/c and g c in place of g, and a bulk c times as heavy: 1/(g c (c - 1)).
+    """
+    g, k, low, high = edges()
+    z, root = sp.symbols("z s")
+    c = k**2
+    base = g * (1 - c) - z
+    other = sp.expand((base - root) * (base + root) - 4 * c * g * z).subs(root**2, sp.expand((low - z) * (high - z)))
+    inner = sp.Symbol("t", positive=True)
+    below = {k: inner / (1 + inner)}  # k < 1
+    value = 2 / (g * (1 - c) + sp.sqrt(low * high))
+    swapped = (value.subs({g: g * c, k: 1 / k}, simultaneous=True).subs(k, 1 + inner)) / (1 + inner) ** 2
+    wide = (1 / (g * c * (c - 1))).subs(k, 1 + inner)
+    return zero(other, sp.simplify((value - 1 / (g * (1 - c))).subs(below)), sp.simplify(swapped - wide))
+
+
+def wick() -> str:
+    """E tr (R^T R)^k by all pairings of 2k factors, k <= 4: a pairing counts v^k n^(row loops) m^(column loops)."""
+    n, m = sp.symbols("n m", positive=True)
+    stated = (
+        sp.Integer(1),
+        n + m + 1,
+        n**2 + 3 * n * m + m**2 + 3 * n + 3 * m + 4,
+        n**3 + 6 * n**2 * m + 6 * n * m**2 + m**3 + 6 * n**2 + 17 * n * m + 6 * m**2 + 21 * n + 21 * m + 20,
     )
-    return unsatisfiable([t > 0, g > 0, k > 0, t * t >= c * g * g], conclusion)
+    rests = []
+    for k, polynomial in enumerate(stated, start=1):
+        total = sp.Integer(0)
+        for pairing in _pairings(list(range(2 * k))):
+            rows, cols = _loops(pairing, k)
+            total += n**rows * m**cols
+        rests.append(sp.expand(total / m - n * polynomial))
+    return zero(*rests)
 
 
-def spike_monotone() -> str:
-    """rho^2 grows strictly above the threshold."""
-    z3 = prover()
-    t, u, g, k = z3.Reals("t u g k")
-    hypotheses = [g > 0, k > 0, t >= g * k, u > t]
-    return unsatisfiable(hypotheses, (u + g) * (u + g * k * k) * t > (t + g) * (t + g * k * k) * u)
+def _pairings(places):
+    if not places:
+        yield []
+        return
+    first, *rest = places
+    for i, other in enumerate(rest):
+        for pairing in _pairings(rest[:i] + rest[i + 1 :]):
+            yield [(first, other), *pairing]
 
 
-def inverse_is_half_sum() -> str:
-    """With p^2 = y - a and q^2 = y - b, ((p + q) / 2)^2 is M5's inverse, and its product with D is 1."""
-    g, k, low, high = _edges()
-    y, p, q = sp.symbols("y p q", positive=True)
-    strength = ((p + q) / 2) ** 2
-    printed = (y - g * (1 + k**2) + p * q) / 2
-    transform = (y - g * (1 + k**2) - p * q) / (2 * g**2 * k**2)
-    place = {y: low + p**2}
-    rest = sp.expand(p**2 - q**2 - (high - low))  # vanishes by the definition of p and q
-    product = sp.expand((printed * transform - 1).subs(place) * 4 * g**2 * k**2)
-    return zero(sp.expand((strength - printed).subs(place)) + rest / 4, sp.rem(product, rest, p))
+def _loops(pairing, k):
+    """R^T R R^T R ...: factors 2j and 2j + 1 share row j; factors 2j + 1 and 2j + 2 (cyclically) share column j."""
+    row, col = list(range(k)), list(range(k))
+
+    def find(parent, x):
+        while parent[x] != x:
+            x = parent[x]
+        return x
+
+    for one, two in pairing:
+        row[find(row, one // 2)] = find(row, two // 2)
+        first, second = (((place - 1) // 2) % k for place in (one, two))
+        col[find(col, first)] = find(col, second)
+    return sum(find(row, x) == x for x in range(k)), sum(find(col, x) == x for x in range(k))
 
 
-def correction() -> str:
-    """With root^2 = s^2 - 4 g: s - sigma = 2 g / (s + root) and sigma + g / sigma = s for sigma = (s + root) / 2."""
-    s, root = sp.symbols("s root", positive=True)
-    g = (s**2 - root**2) / 4
-    sigma = (s + root) / 2
-    return zero(s - sigma - 2 * g / (s + root), sigma + g / sigma - s)
-
-
-def correction_sign() -> str:
-    z3 = prover()
-    s, g, root = z3.Reals("s g root")
-    hypotheses = [s > 0, g > 0, s * s >= 4 * g, root >= 0, root * root == s * s - 4 * g]
-    sigma = (s + root) / 2
-    return unsatisfiable(hypotheses, z3.And(sigma > 0, sigma < s, sigma * sigma >= g, (s - sigma) * sigma == g))
-
-
-OBLIGATIONS = (
-    Obligation("SYM-18a", "sympy", "M2: F' = f, by the slopes of its three terms", ("M2-cdf", "M1-density"), distribution_slope),
-    Obligation("SYM-18b", "mpmath", "M2: F' = f and the mass, to 20 digits", ("M2-cdf", "M1-density"), distribution_numbers),
-    Obligation("SYM-18c", "sympy", "M3 solves its quadratic; (B + s)(B - s) = 4 c g z", ("M3-stieltjes",), stieltjes_quadratic),
-    Obligation("SYM-18d", "sympy", "M4: the recursion of M3 is the Narayana sum, k <= 8", ("M4-moments",), narayana),
-    Obligation(
-        "SYM-19a",
+CHECKS = (
+    Check("SYM-18a", "sympy", "M2: F' = f, by the slopes of its three terms", ("M2-cdf", "M1-density"), distribution_slope),
+    Check("SYM-18b", "mpmath", "M2: F' = f and the mass, to 20 digits", ("M2-cdf", "M1-density"), distribution_numbers),
+    Check("SYM-18c", "sympy", "M3 solves its quadratic; (B + s)(B - s) = 4 c g z", ("M3-stieltjes",), stieltjes_quadratic),
+    Check("SYM-18d", "sympy", "M4: the recursion of M3 is the Narayana sum, k <= 8", ("M4-moments",), narayana),
+    Check(
+        "SYM-18e",
         "sympy",
-        "rho^2 - b is a square; D(rho(theta)) = theta^(-2); D(sqrt b) = theta_c^(-2)",
-        ("M5-bbp-map", "M5-inverse", "M5-overlaps", "M6-inverse-D", "ESM1-T5.1-bgn-square"),
-        spike_identities,
+        "mass min(1, 1/c); the density of singular values; the quarter circle",
+        ("M1-density", "M2-cdf", "M2-singular-values", "ESM1-P3.30-mp-bulk"),
+        mass_between_edges,
     ),
-    Obligation(
-        "SYM-19b",
-        "z3",
-        "theta^4 >= c g^2: rho^2 >= b, equality at theta_c only; overlaps in [0, 1]",
-        ("M5-bbp-map", "M5-overlaps", "M5-threshold"),
-        spike_inequalities,
+    Check("SYM-18h", "sympy", "M2 by three angles: F' = f, F(a) = atom, F(b) = 1", ("M2-cdf",), angles, whole=("M2-cdf",)),
+    Check("SYM-18f", "sympy", "inverse moments, c < 1 and c > 1", ("M4-moments", "M3-stieltjes"), inverse_moment),
+    Check(
+        "SYM-18g",
+        "pairings",
+        "E tr (R^T R)^k = v^k n m P_k, k <= 4, by the 1, 3, 15, 105 pairings",
+        ("M4-finite",),
+        wick,
+        whole=("M4-finite",),
     ),
-    Obligation("SYM-19c", "z3", "rho grows strictly above theta_c", ("M5-bbp-map",), spike_monotone),
-    Obligation(
-        "SYM-19d",
-        "sympy",
-        "theta = (sqrt(y - a) + sqrt(y - b)) / 2 is M5's inverse, and D theta^2 = 1",
-        ("M5-inverse", "M6-inverse-D", "GD-shrinkers"),
-        inverse_is_half_sum,
-    ),
-    Obligation("SYM-20a", "sympy", "s - sigma = 2 g / (s + sqrt(s^2 - 4 g))", ("C4.12-bbp-persistent",), correction),
-    Obligation("SYM-20b", "z3", "0 < sigma < s, sigma^2 >= g", ("C4.12-bbp-persistent", "ESM1-T5.1-bgn-square"), correction_sign),
 )

@@ -1,0 +1,8 @@
+"""All wrong edits, one module per topic."""
+
+from __future__ import annotations
+
+from proofs_check.mutation import bounds, laws, scores
+from proofs_check.mutation.edit import Edit
+
+EDITS: tuple[Edit, ...] = (*bounds.EDITS, *laws.EDITS, *scores.EDITS)
