@@ -29,6 +29,7 @@ check: env
 reports: run
 	$(BIN)/certify report runs/digits --ladder reports/digits/ladder.svg
 	cp runs/digits/report.html reports/digits/report.html
+	$(BIN)/python -m proofs_check report --run runs/digits
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info
