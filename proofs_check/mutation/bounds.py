@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from proofs_check.mutation.edit import Edit
-
-
-def _edit(module: str, text: str, wrong: str, what: str, *tests: str) -> Edit:
-    return Edit(f"certify/theory/{module}.py", text, wrong, what, tuple(f"tests/theory/test_{name}.py" for name in tests))
-
+from proofs_check.mutation.edit import theory_edit as _edit
 
 EDITS = (
     _edit(

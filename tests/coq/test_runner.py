@@ -160,6 +160,7 @@ def test_an_axiom_that_hides_from_the_word_search_is_refused(tmp_path: Path, mon
 
 @needs_coq
 @pytest.mark.slow
+@pytest.mark.proof
 def test_all_theorems_are_proved():
     results = run.check()
     assert [result for result in results if not result.ok] == []

@@ -46,6 +46,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "item", [pytest.param(c, marks=[pytest.mark.slow] * (c.id in SLOW)) for c in ball.CHECKS], ids=lambda c: c.id
 )

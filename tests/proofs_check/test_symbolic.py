@@ -14,6 +14,7 @@ from proofs_check.symbolic import gaussian, laws, ranking, spikes
 ALL = {item.id: item for item in chain(symbolic.CHECKS, ranking.CHECKS)}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("item", ALL.values(), ids=ALL)
 def test_check(item):
     if item.tool == "z3":

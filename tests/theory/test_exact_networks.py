@@ -260,6 +260,14 @@ def tail_of(weights, tail, token):
     return forward(fractions(weights) @ fractions(token), [(tail, np.zeros(len(tail)))], "relu")
 
 
+@pytest.mark.claim("X10-universal", kind="exact")
+def test_a_budget_equal_to_the_reward_certifies_nothing():
+    """R = 1 at v = 1, L = 1/2: the budget is 1, and so is the reward at l2 = 1; a hair more reward, and it holds."""
+    for l2, holds in ((1.0, False), (1.0 + 2.0**-52, True)):
+        found = exact.certificate_exact([[1.0]], [[0.0]], [[[1.0]]], [0.5], l2, 0.0)
+        assert found.budget == 1 and found.holds is holds
+
+
 @pytest.mark.claim("T5.4-elastic-net", kind="exact")
 def test_certificates_do_hold_often_enough_to_be_a_test():
     rng = np.random.default_rng(0)
