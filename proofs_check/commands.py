@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from certify.records import Refused
 from certify.records.files import read_json
@@ -64,9 +66,18 @@ def run(kinds: Sequence[str], allow_missing: bool, folder: Path) -> int:
 
 
 def _outcomes(kinds: Sequence[str]) -> Iterator[Outcome]:
-    """Coq and pytest run beside the rest: Coq in processes of its own, started from a thread, pytest in another process."""
+    """Coq and pytest run beside the rest: Coq in processes of its own, started from a thread, pytest in another process.
+
+    The matrices are small, and threads of linear algebra that share cores with all this mostly wait: one thread each.
+    """
     tests = bool({"property", "exact"} & set(kinds))
-    with ThreadPoolExecutor(1) as thread, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(1) as thread,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
+    ):
         hypothesis = process.submit(properties.run) if tests else None
         formal = thread.submit(_coq) if "coq" in kinds else None
         for kind, checks in OWN.items():

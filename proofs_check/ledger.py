@@ -153,7 +153,7 @@ def _refuted(lines: Sequence[Line]) -> list[str]:
         text += [
             f"**{claim.id} — {claim.title}** ({claim.source})  ",
             f"Stated: {claim.statement}  ",
-            *(f"Counterexample: {o.statement}{f' Found: {o.detail}.' if o.detail else ''}  " for o in shown),
+            *(f"Counterexample: {o.statement.rstrip('.')}.{f' Found: {o.detail}.' if o.detail else ''}  " for o in shown),
             f"Holds instead: {claim.repair} (`{claim.function.removeprefix('certify.')}`)",
             "",
         ]

@@ -267,7 +267,8 @@ def best_theta(budget: float, removed: ArrayLike, l2: ArrayLike, l1: ArrayLike) 
     budget  : B >= 0, as in `change_upper`.
     removed : (rows, cols) R of a mask.
     l2, l1  : numbers or (rows, cols), >= 0.
-    Returns theta in [0, 1]; 1 means "leave the weights". When l2 ||R||_F^2 = 0: 0 if B < l1 ||R||_1, otherwise 1.
+    Returns theta in [0, 1]; 1 means "leave the weights". When l2 ||R||_F^2 = 0: 0 if B < l1 ||R||_1, otherwise 1. Where
+    l2 ||R||_F^2 underflows it counts as 0, and the answer may be above the exact one (`exact.best_theta`), never below.
     Claim X11-optimal-theta (Section 5 of arXiv:2606.02608, sharpened).
     """
     bound = number(budget, "budget", 0.0)

@@ -228,7 +228,7 @@ def _support(signal, noise, entry_variance, delta):
     t = thresholds.support_threshold(*signal.shape, entry_variance, delta, "paper")
     kept = thresholds.above_threshold(signal + noise, t)
     strong = np.abs(signal) > 2.0 * t * (1.0 + 1e-12)
-    published = math.sqrt(2.0 * entry_variance * math.log(2.0 * signal.size / delta))
+    published = math.sqrt(entry_variance) * math.sqrt(2.0 * math.log(2.0 * signal.size / delta))
     yield Side("t = display", t, published, equal=True)
     yield Side("strong entries that are lost", float(np.sum(strong & ~kept)), 0.0)
     yield Side("entries found where there are none", float(np.sum(kept & (signal == 0.0))), 0.0)

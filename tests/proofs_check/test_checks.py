@@ -122,7 +122,7 @@ def test_both_forms_of_the_ledger(tmp_path):
     assert value["verdicts"] == {"refuted": 1}
     assert value["claims"][0]["ran"][0]["detail"] == "0.49 > 1/3"
     page = (tmp_path / "ledger.md").read_text()
-    assert "Counterexample: statement Found: 0.49 > 1/3." in page
+    assert "Counterexample: statement. Found: 0.49 > 1/3." in page
     assert r"Holds instead: $|y|\le1$" in page
 
 

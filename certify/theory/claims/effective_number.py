@@ -173,7 +173,7 @@ CLAIMS: tuple[Claim, ...] = (
         r"$1-s_{eff}\le\frac{N-\nu}N\big(1-\sqrt{\frac{N-\nu-1}{(\nu+1)(N-1)}}\big)$, $\nu=N_{eff}$",
         (_SCORES,),
         f"{_EMP}, 2.1 (reconstructed from arXiv:2509.25606)",
-        "certify.theory.emp.mass_bounds.removed_mass_published",
+        "certify.theory.emp.mass_bounds.cell_retained_mass_infimum",
         checks=("symbolic", "ball", "exact", "counterexample"),
         repair=r"EMP-C5: the same for $2\le\nu<N$, as a strict inequality; $s_{eff}>\frac12$ for $\nu=1<N$",
     ),
@@ -183,7 +183,7 @@ CLAIMS: tuple[Claim, ...] = (
         r"$\varepsilon\le\frac{1-\rho}{2N\rho}\operatorname{tr}(H)\,\|\delta\|_2^2$, $\rho=K/N$",
         (_CURVATURE, "stationary point"),
         f"{_EMP}, 3.1 (reconstructed from arXiv:2509.25606)",
-        "certify.theory.emp.retained_loss.change_published_trace",
+        "certify.theory.emp.retained_loss.change_upper_curvature",
         checks=("property", "counterexample"),
         repair=r"EMP-T6: $\varepsilon\le\frac12\lambda_{\max}^+(\bar H_{UU})\|\delta\|_2^2"
         r"\le\frac12\operatorname{tr}(\bar H)\|\delta\|_2^2$",
@@ -195,7 +195,7 @@ CLAIMS: tuple[Claim, ...] = (
         r"$t=\sqrt{\frac{N-\nu-1}{(\nu+1)(N-1)}}$",
         (_CURVATURE, "stationary point"),
         f"{_EMP}, 3.1 (reconstructed from arXiv:2509.25606)",
-        "certify.theory.emp.retained_loss.change_published_mass",
+        "certify.theory.emp.retained_loss.change_upper_curvature",
         checks=("property", "counterexample"),
         repair=r"EMP-T6 with EMP-F7: $\varepsilon\le\frac12\lambda_{\max}^+(\bar H_{UU})(1-s_{eff})\|\theta\|_2^2$; "
         r"EMP-T7 for curvature scores",

@@ -33,6 +33,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "X14-multilayer",
         "Several layers at once or in a row",
+        r"(a) T5.9 with dense-network derivatives alone: $2\sum\lambda_{2,j}\|R_j\|_F^2+\sum\lambda_{1,j}\|R_j\|_1"
+        r"\le-\sum_j\langle\nabla_{A_j}\mathcal L_{CE}(\alpha^{(0)}),R_j\rangle+\varepsilon$; "
         r"(b) $\Delta\mathcal L_{CE}\le\frac1{|T|}\sum\Lambda_{p_s}(2V_s^{sim})$ on the simultaneous path; (c) "
         r"$\Lambda_{p_s}(2\sum_j\eta_{j,s})$ sequentially, to which stepwise X1 composes; neither dominates: take the minimum",
         (_PATH,),

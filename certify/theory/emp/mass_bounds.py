@@ -129,7 +129,7 @@ def cell_retained_mass_infimum(entries: int, effective: int) -> float:
     entries   : N >= 1.
     effective : N_eff, 1..N.
     Returns the infimum, rounded down. The supremum is 1 in every cell.
-    Claim EMP-C5 (Corollary 5 of theory/emp.md; repairs arXiv:2509.25606), EMP-tie.
+    Claim EMP-C5, EMP-P1 (Corollary 5 of theory/emp.md; repairs arXiv:2509.25606), EMP-tie.
     """
     n = whole(entries, "entries", 1)
     nu = whole(effective, "effective", 1, n)

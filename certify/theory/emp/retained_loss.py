@@ -48,7 +48,7 @@ def change_upper_curvature(gradient: float, curvature: float, removed_one: float
     removed_one    : ||delta||_1 >= 0, (1 - s_eff) ||theta||_1 for magnitude scores.
     removed_square : ||delta||_2^2 >= 0 or a bound, `removed_squared_upper`.
     Returns nats. Attained by a quadratic whose Hessian has delta as its top eigenvector, at a stationary point.
-    Claim EMP-T6 (Theorem 6 of theory/emp.md).
+    Claim EMP-T6, EMP-P2, EMP-P3 (Theorem 6 of theory/emp.md).
     """
     slope = number(gradient, "gradient", 0.0) * number(removed_one, "removed_one", 0.0)
     return _total(slope + 0.5 * number(curvature, "curvature", 0.0) * number(removed_square, "removed_square", 0.0))
