@@ -1,0 +1,1 @@
+"""Studies that only the tests of the engine use, found by their dotted names."""
