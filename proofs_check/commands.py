@@ -66,7 +66,7 @@ def run(kinds: Sequence[str], allow_missing: bool, folder: Path) -> int:
 
 
 def _outcomes(kinds: Sequence[str]) -> Iterator[Outcome]:
-    """Coq and pytest run beside the rest: Coq in processes of its own, started from a thread, pytest in another process.
+    """Coq and pytest run beside the rest: Coq in processes of its own, started from a thread, pytest in others.
 
     The matrices are small, and threads of linear algebra that share cores with all this mostly wait: one thread each.
     """
@@ -76,15 +76,15 @@ def _outcomes(kinds: Sequence[str]) -> Iterator[Outcome]:
     with (
         threadpool_limits(1),
         ThreadPoolExecutor(1) as thread,
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes,
     ):
-        hypothesis = process.submit(properties.run) if tests else None
+        hypothesis = [processes.submit(properties.run, folder) for folder in properties.FOLDERS] if tests else []
         formal = thread.submit(_coq) if "coq" in kinds else None
         for kind, checks in OWN.items():
             if kind in kinds:
                 yield from (run_check(kind, check) for check in checks)
-        if hypothesis is not None:
-            yield from (outcome for outcome in hypothesis.result() if outcome.kind in kinds)
+        for future in hypothesis:
+            yield from (outcome for outcome in future.result() if outcome.kind in kinds)
         if formal is not None:
             yield from formal.result()
 
