@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from certify.cli.show import as_json, out, progress_bar, table
-from certify.records import Guarantee, Outcomes, Plan, Recipe, Run, Usage, load_spectra
-from certify.records.files import read_json
+from certify.records import Evidence, Guarantee, Outcomes, Plan, Recipe, Run, Target, Usage, load_spectra, save_spectra
+from certify.records.files import atomic_write, read_json
 from certify.records.recipe import DataRecipe, GuaranteeRecipe, ModelRecipe, SplitRecipe
 from certify.risk.size import samples_to_halve
 
@@ -36,9 +36,36 @@ def run(
     _go(wanted, out_folder, "report", json)
 
 
-def spectra(folder: RunFolder, json: Json = False) -> None:
+def spectra(
+    folder: RunFolder,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Also write layers.parquet and an SVG of each layer there; RUN stays as it is.")
+    ] = None,
+    bands: Annotated[bool, typer.Option("--bands", help="With --out: compare each layer with null layers.")] = False,
+    vectors: Annotated[bool, typer.Option("--vectors", help="With --out: test singular vectors and residuals.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="With --out: seed of the null layers.")] = 0,
+    json: Json = False,
+) -> None:
     """The layer table: singular values against the fitted Marchenko–Pastur bulk."""
+    if out_folder is None and (bands or vectors):
+        raise Usage("certify spectra: --bands and --vectors need --out DIR, where their table goes")
+    if seed < 0:
+        raise Usage(f"--seed {seed} must be at least 0")
     _go_on(folder, "spectra", json)
+    if out_folder is not None:
+        _write_layers(Run.open(folder), out_folder, bands, vectors, seed)
+
+
+def _write_layers(run: Run, folder: Path, bands: bool, vectors: bool, seed: int) -> None:
+    from certify.spectra import kinds_of, layer_table
+    from certify.spectra.picture import spectrum_svg
+
+    targets = [Target.from_json(entry) for entry in read_json(run.path("targets.json"))]
+    weights = Evidence.load(run.path("evidence.safetensors")).weights
+    rows = layer_table(weights, bands=bands, vectors=vectors, seed=seed, kinds=kinds_of(targets))
+    save_spectra(folder / "layers.parquet", rows)
+    for row in rows:
+        atomic_write(folder / f"{row.target}.svg", spectrum_svg(row).encode())
 
 
 def prune(folder: RunFolder, json: Json = False) -> None:
