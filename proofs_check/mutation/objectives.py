@@ -201,7 +201,7 @@ EDITS = (
         "return self.budget < self.reward",
         "return self.budget <= self.reward",
         "a tie certifies, exactly",
-        "exact",
+        "exact_networks",
     ),
     _edit(
         "exact/objective",
