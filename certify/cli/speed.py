@@ -48,11 +48,12 @@ def speed(
 
     from certify.deploy import speed as audits
     from certify.deploy.speed import report as reports
+    from certify.networks.devices import device_of
 
     names = model or list(MODELS)
     if checkpoint is not None and len(names) != 1:
         raise Usage(f"--checkpoint {checkpoint} belongs to one model; {len(names)} are named with -m")
-    where = torch.device(device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    where = device_of(device)
     settings = audits.Settings(
         rounds=rounds,
         window_ms=window_ms,

@@ -91,6 +91,11 @@ class Spectrum:
     residual_col_p: float | None = None
     residual_obeys: bool | None = None
 
+    @property
+    def spike_edge(self) -> float:
+        """Where spikes begin: the edge of `edge_kind`, 0 where nothing was fitted."""
+        return self.permutation_edge if self.edge_kind == "permutation" and self.permutation_edge is not None else self.tw_edge
+
     def __post_init__(self) -> None:
         numbers: list[float] = []
         for field in fields(self):

@@ -77,16 +77,16 @@ def spectrum_picture(spectrum: Spectrum, key: str) -> Picture:
         caption += f"No law fitted: {spectrum.note}."
     alt = f"Singular values of {spectrum.target}, {whole(spectrum.rows)} by {whole(spectrum.cols)}. {caption}"
     if spectrum.fitted:
-        alt += f" Bare edge {number(spectrum.bare_edge)}, Tracy–Widom edge {number(spectrum.tw_edge)}."
+        alt += f" Bare edge {number(spectrum.bare_edge)}, spike edge {number(spectrum.spike_edge)}."
     return Picture(svg(canvas, key, alt), caption, spectrum.target)
 
 
 def _spectrum_body(plot: Axes, spectrum: Spectrum, values: np.ndarray) -> int:
     """Draw on `plot`; returns how many singular values lie right of the axis."""
     right = float(values.max())
-    if spectrum.fitted and spectrum.tw_edge > 0:
-        near = values[values <= 2.2 * spectrum.tw_edge]
-        right = max(1.03 * float(near.max(initial=0.0)), 1.25 * spectrum.tw_edge)
+    if spectrum.fitted and spectrum.spike_edge > 0:
+        near = values[values <= 2.2 * spectrum.spike_edge]
+        right = max(1.03 * float(near.max(initial=0.0)), 1.25 * spectrum.spike_edge)
     right = right or 1.0
     bins = np.linspace(0, right, max(10, min(BINS, values.size // 2)))
     heights, _ = np.histogram(values, bins)
@@ -97,7 +97,7 @@ def _spectrum_body(plot: Axes, spectrum: Spectrum, values: np.ndarray) -> int:
         curve = np.asarray(spectrum.curve_density)
         plot.plot(spectrum.curve_x, curve, color=INK, linewidth=1.6)
         top = max(top, float(np.quantile(curve, 0.98)) if curve.size else 0.0)
-        plot.axvline(spectrum.tw_edge, color=SHIPPED, linewidth=1.6)
+        plot.axvline(spectrum.spike_edge, color=SHIPPED, linewidth=1.6)
         plot.axvline(spectrum.bare_edge, color=REFERENCE, linewidth=1.6, linestyle=(0, (4, 3)))
         spikes = [value for value in spectrum.spikes if value <= right]
         plot.plot(spikes, [0.045 * top] * len(spikes), linestyle="none", marker="v", markersize=6, color=SHIPPED, clip_on=False)

@@ -227,7 +227,7 @@ def spectra_table(spectra: Sequence[Spectrum]) -> Table:
         values = [Cell(NOT_STATED, None)] * 6
         note = f"not fitted: {row.note}"
         if row.fitted:
-            numbers = (row.entry_variance, row.bare_edge, row.tw_edge, row.fit_error)
+            numbers = (row.entry_variance, row.bare_edge, row.spike_edge, row.fit_error)
             values = [*map(_number, numbers), _share(row.bulk_share, 1), _whole(len(row.spikes))]
             note = row.note or ("converged" if row.converged else "did not converge")
         head = (_text(row.target, "name"), _text(f"{row.rows}×{row.cols}"), _number(max(row.singular_values, default=None)))
@@ -241,10 +241,10 @@ def spectra_table(spectra: Sequence[Spectrum]) -> Table:
             "Largest",
             ("Entry variance", "of a bulk entry, fitted"),
             ("Bare edge", "upper end of the fitted law"),
-            ("TW edge", f"the bare edge moved to the {levels} quantile of the Tracy–Widom law" if levels else ""),
+            ("Spike edge", f"noise exceeds it with probability {levels}: Tracy–Widom, in convolutions by permutation"),
             ("Fit error", "Kolmogorov distance between the central window and the fitted law, 0 to 1"),
-            ("Bulk share", "share of singular values below the TW edge"),
-            ("Spikes", "singular values at or above the TW edge"),
+            ("Bulk share", "share of singular values below the spike edge"),
+            ("Spikes", "singular values at or above the spike edge"),
             "Note",
         ),
         tuple(rows),

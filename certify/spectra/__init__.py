@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from certify.records import Spectrum
@@ -21,18 +19,12 @@ __all__ = [
     "Edges",
     "edges",
     "fit_bulk",
-    "fit_spectra",
     "fit_values",
     "kinds_of",
     "layer_row",
     "layer_table",
     "singular_values",
 ]
-
-
-def fit_spectra(weights: Mapping[str, np.ndarray]) -> tuple[Spectrum, ...]:
-    """`layer_table` with its defaults: values only, no null layers beyond those of convolutions."""
-    return layer_table(weights)
 
 
 def fit_bulk(name: str, weight: np.ndarray) -> Spectrum:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from certify.records import Refused, Target
 
 Array = npt.NDArray[np.float64]
+Solver = Callable[[Array], npt.NDArray[Any]]
 
 ACCURACY = 1e-5
 DEPTHWISE, CONVOLUTION, LINEAR = "depthwise", "conv", "linear"
@@ -55,7 +56,19 @@ def kinds_of(targets: Iterable[Target]) -> dict[str, str]:
     return {target.name: kind_of(target.shape) for target in targets}
 
 
-def singular_values(matrix: npt.ArrayLike, *, accuracy: float = ACCURACY) -> Array:
+def gram_squares(tall: Array) -> npt.NDArray[Any]:
+    """Eigenvalues of tall^T tall, largest first."""
+    return np.linalg.eigvalsh(tall.T @ tall)[::-1]
+
+
+def full_values(matrix: Array) -> npt.NDArray[Any]:
+    """Singular values, largest first, by a full decomposition."""
+    return np.linalg.svd(matrix, compute_uv=False)
+
+
+def singular_values(
+    matrix: npt.ArrayLike, *, accuracy: float = ACCURACY, solvers: tuple[Solver, Solver] = (gram_squares, full_values)
+) -> Array:
     """All singular values, largest first, each to a stated relative error.
 
         s_i = sqrt(lambda_i(W W^T)),   |error of s_i| / s_i about p u (s_1 / s_i)^2,   p = min(rows, cols), u = 2^-53
@@ -66,6 +79,8 @@ def singular_values(matrix: npt.ArrayLike, *, accuracy: float = ACCURACY) -> Arr
 
     matrix   : (rows, cols), finite.
     accuracy : largest relative error of the smallest value on the Gram road, > 0; 0 always decomposes in full.
+    solvers  : the two roads, in float64: `gram_squares` and `full_values`, or another device's
+               (`certify.networks.devices.solvers_on`).
     Returns (min(rows, cols),) in weight units. tests/spectra/test_values.py measures the error of both roads.
     """
     weight = np.asarray(matrix, dtype=np.float64)
@@ -76,11 +91,10 @@ def singular_values(matrix: npt.ArrayLike, *, accuracy: float = ACCURACY) -> Arr
     exponent = math.frexp(largest)[1]
     scaled = np.ldexp(weight, -exponent)
     if accuracy > 0.0:
-        tall = scaled if weight.shape[0] >= weight.shape[1] else scaled.T
-        squares = np.linalg.eigvalsh(tall.T @ tall)[::-1]
+        squares = solvers[0](scaled if weight.shape[0] >= weight.shape[1] else scaled.T)
         if squares[-1] * accuracy >= count * 2.0**-53 * squares[0]:
             return np.ldexp(np.sqrt(squares), exponent)
-    return np.ldexp(np.linalg.svd(scaled, compute_uv=False), exponent)
+    return np.ldexp(solvers[1](scaled), exponent)
 
 
 def numerical_rank(values: Array, rows: int, cols: int) -> int:

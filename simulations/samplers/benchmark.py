@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import math
 import os
 import platform
 import statistics
@@ -27,7 +28,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from certify.laws.spikes import detection_threshold
 from certify.records import Refused
 from certify.records.files import atomic_write
-from simulations.samplers.data_paths import gram_factor, largest_noise_size, noise_sizes
+from simulations.samplers.data_paths import GramFactor, gram_factor, largest_noise_size, noise_sizes
 from simulations.samplers.overlaps import leading_overlaps
 from simulations.samplers.values import leading_singular_values, singular_values
 
@@ -116,9 +117,13 @@ def a_million(size: int, rng: np.random.Generator) -> list[Line]:
 
 
 def budgets(width: int, samples: int, ranks: tuple[int, ...], rng: np.random.Generator) -> list[Line]:
-    """Every sample's size, and the largest of them, against drawing R and multiplying."""
+    """Every sample's size, and the largest of them, against drawing R and multiplying; and the floor: drawing G alone."""
     lines = []
-    roads = {"sizes of all samples (a budget draw)": noise_sizes, "largest size over all samples": largest_noise_size}
+    roads = {
+        "sizes of all samples (a budget draw)": noise_sizes,
+        "largest size over all samples": largest_noise_size,
+        "the normal numbers of G alone": _normals,
+    }
     for rank in ranks:
         inputs = rng.standard_normal((samples, rank)) @ rng.standard_normal((rank, width))
         factor = gram_factor(inputs[:, None])
@@ -126,6 +131,11 @@ def budgets(width: int, samples: int, ranks: tuple[int, ...], rng: np.random.Gen
             times = measured(partial(road, factor, width, 1.0, rng=rng), REPEATS, partial(_dense_sizes, width, inputs, rng))
             lines.append(Line(what, width, rank, *times))
     return lines
+
+
+def _normals(factor: GramFactor, rows: int, entry_variance: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """What `noise_sizes` draws, and nothing done with it."""
+    return math.sqrt(entry_variance) * np.array([rng.standard_normal((rows, factor.rank)) for _ in range(draws)])
 
 
 def _dense_values(size: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,10 +5,12 @@ STUDIES = {
     "largest-singular-value": "simulations.studies.largest_singular_value",
     "bbp": "simulations.studies.bbp",
     "bulk-fit": "simulations.studies.bulk_fit",
+    "noise-fits": "simulations.studies.noise_fits",
     "scaling": "simulations.studies.scaling",
     "collapse": "simulations.studies.collapse",
     "score-laws": "simulations.studies.score_laws",
     "certificates": "simulations.studies.certificates",
     "gaussian-budgets": "simulations.studies.gaussian_budgets",
     "randomness": "simulations.studies.randomness",
+    "pruning-masks": "simulations.studies.pruning_masks",
 }

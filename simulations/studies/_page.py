@@ -136,14 +136,20 @@ def _joined(lines: Sequence[str]) -> bytes:
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def command(study: Study, page: Callable[[Results, Path], list[Path]], words: Sequence[str] | None = None) -> int:
+def command(
+    study: Study,
+    page: Callable[[Results, Path], list[Path]],
+    words: Sequence[str] | None = None,
+    *,
+    folder: Path = FOLDER,
+) -> int:
     """Read a sweep's folder, write its page; the exit code."""
     parser = argparse.ArgumentParser(
         prog=f"python -m simulations.studies.{study.name.replace('-', '_')}",
         description=f"The page and picture of: {study.about}.",
     )
     parser.add_argument("--sweep", type=Path, default=Path("runs/simulations") / study.name, help="folder of the sweep")
-    parser.add_argument("--out", type=Path, default=FOLDER, help=f"where page and picture go, {FOLDER} without it")
+    parser.add_argument("--out", type=Path, default=folder, help=f"where page and picture go, {folder} without it")
     options = parser.parse_args(words)
     try:
         for path in page(load_results(options.sweep / "results.parquet", study), options.out):

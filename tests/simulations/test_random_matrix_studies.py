@@ -24,6 +24,7 @@ FALSE_ALARM = 1e-6
 FAR = 6.0
 TINY = {
     "bbp": "[grid]\nrows = [40, 60]\ncols = [40, 60]\nratio = [0, 1, 2]\ndraws = 4\n",
+    "noise-fits": "replicates = 3\n[grid]\nrows = [48, 96]\ncols = 96\n",
     "bulk-fit": "[grid]\nrows = 64\ncols = [64, 96]\nspike_share = [0, 0.27]\nstrength = [3, 6]\n",
     "scaling": '[[grid]]\nscaling = ["mean-field", "fan-in", "layer-norm"]\nlayers = 1\n'
     "width = [32, 64]\ng = 1\nl2 = 0.01\ndraws = 4\n"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.records import Refused
-from certify.spectra import fit_bulk, fit_spectra
+from certify.spectra import fit_bulk, layer_table
 
 
 def noise(rows: int, cols: int, seed: int, scale: float = 0.1) -> np.ndarray:
@@ -91,7 +91,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_a_matrix_without_a_bulk_says_why(name: str) -> None:
     weight, words = DEGENERATE[name]
-    (found,) = fit_spectra({name: weight})
+    (found,) = layer_table({name: weight})
     assert words in found.note and (found.fitted or found.note)
     assert len(found.singular_values) == min(weight.shape)
     assert list(found.singular_values) == sorted(found.singular_values, reverse=True)
@@ -108,7 +108,7 @@ def test_the_curve_is_a_density_of_the_bulk_share() -> None:
 
 
 def test_one_spectrum_per_matrix_in_order_and_nan_is_refused() -> None:
-    found = fit_spectra({"b": noise(20, 20, 0), "a": np.zeros((3, 3))})
+    found = layer_table({"b": noise(20, 20, 0), "a": np.zeros((3, 3))})
     assert [(row.target, row.rows, row.cols) for row in found] == [("b", 20, 20), ("a", 3, 3)]
     with pytest.raises((Refused, np.linalg.LinAlgError)):
-        fit_spectra({"a": np.full((3, 3), np.nan)})
+        layer_table({"a": np.full((3, 3), np.nan)})
