@@ -74,19 +74,34 @@ def split(dataset: Samples, *, seed: int, shares: Mapping[str, float]) -> Splits
     return draw(dataset, SplitRecipe(seed=seed, **(empty | dict(shares))))
 
 
-def collect(model: nn.Module, targets: Sequence[Target], data: Batch) -> Evidence:
-    """Weights and input moments of the prunable targets, in float64. See `certify.networks.evidence.collect`."""
+def collect(
+    model: nn.Module,
+    targets: Sequence[Target],
+    data: Batch,
+    *,
+    parts: Sequence[str] = ("moments",),
+    gram_block: int = 48,
+) -> Evidence:
+    """Weights of the prunable targets and `parts` of what is known of their inputs, in float64. See `certify.records.PARTS`."""
+    from certify.networks.evidence import STREAMED
     from certify.networks.evidence import collect as gather
 
-    return gather(model, targets, data.images.split(128), split=data.digest)
+    streamed = tuple(part for part in parts if part in STREAMED)
+    found = gather(model, targets, data.images.split(128), split=data.digest, parts=streamed, gram_block=gram_block)
+    rest = tuple(part for part in parts if part not in STREAMED)
+    if not rest:
+        return found
+    from certify.networks.sensitivity import sense
+
+    return sense(model, found, targets, data.images.split(128), parts=rest)
 
 
 def fit_spectra(model: nn.Module, targets: Sequence[Target]) -> tuple[Spectrum, ...]:
-    """The Marchenko–Pastur bulk of each prunable target. See `certify.spectra.fit_bulk`."""
+    """The Marchenko–Pastur bulk of each prunable target. See `certify.spectra.layer_table`."""
     from certify.networks.evidence import collect as gather
-    from certify.spectra import fit_spectra as fit
+    from certify.spectra import kinds_of, layer_table
 
-    return fit(gather(model, targets, (), split=sha256_json([])).weights)
+    return layer_table(gather(model, targets, (), split=sha256_json([])).weights, kinds=kinds_of(targets))
 
 
 def prune(
@@ -97,12 +112,14 @@ def prune(
     sparsity: float | None = None,
     pattern: str | None = None,
     name: str = "plan",
+    seed: int = 0,
+    **options: Any,
 ) -> Plan:
-    """A plan for the targets `evidence` was collected for. See `certify.pruning.prune`."""
+    """A plan for the targets `evidence` was collected for. See `certify.pruning.prune` and `certify.pruning.METHODS`."""
     from certify.pruning import prune as make
 
     targets = [target for target in describe(model) if target.name in evidence.weights]
-    return make(targets, evidence, name=name, method=method, sparsity=sparsity, pattern=pattern)
+    return make(targets, evidence, name=name, method=method, sparsity=sparsity, pattern=pattern, seed=seed, options=options)
 
 
 def apply(model: nn.Module, plan: Plan) -> nn.Module:

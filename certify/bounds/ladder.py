@@ -66,12 +66,14 @@ def ladder(
     notes = [_resolution(path)]
     if labels is None:
         notes.append("no labels: the class of each sample is the reference's own decision")
+    taken = None
     if plan is not None and settings.layers:
         taken = steps(model, reference, shipped, images, classes, plan, targets, settings, tell)
         rungs += _layer_rungs(path, classes, taken)
         edges += _layer_edges()
         rows = taken.rows
         notes.append("layer steps are taken in module order, each in the network where the earlier steps are made (T5.8)")
+    if plan is not None and taken is not None and all(edit.values is None for edit in plan.edits):
         objective = _mask_objective(taken, rungs, settings)
     else:
         objective = _universal_objective(reference, shipped, targets, rungs, settings)

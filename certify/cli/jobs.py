@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from certify.cli.show import as_json, out, progress_bar, table
 from certify.records import Evidence, Guarantee, Outcomes, Plan, Recipe, Run, Target, Usage, load_spectra, save_spectra
 from certify.records.files import atomic_write, read_json
-from certify.records.recipe import DataRecipe, GuaranteeRecipe, ModelRecipe, SplitRecipe
+from certify.records.recipe import DataRecipe, GuaranteeRecipe, ModelRecipe, PlanRecipe, SplitRecipe
 from certify.risk.size import samples_to_halve
 
 RunFolder = Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")]
@@ -44,6 +45,9 @@ def spectra(
     bands: Annotated[bool, typer.Option("--bands", help="With --out: compare each layer with null layers.")] = False,
     vectors: Annotated[bool, typer.Option("--vectors", help="With --out: test singular vectors and residuals.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="With --out: seed of the null layers.")] = 0,
+    device: Annotated[
+        str, typer.Option("--device", help="With --out: torch device; auto takes a GPU where there is one.")
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """The layer table: singular values against the fitted Marchenko–Pastur bulk."""
@@ -53,24 +57,86 @@ def spectra(
         raise Usage(f"--seed {seed} must be at least 0")
     _go_on(folder, "spectra", json)
     if out_folder is not None:
-        _write_layers(Run.open(folder), out_folder, bands, vectors, seed)
+        _write_layers(Run.open(folder), out_folder, bands, vectors, seed, device)
 
 
-def _write_layers(run: Run, folder: Path, bands: bool, vectors: bool, seed: int) -> None:
-    from certify.spectra import kinds_of, layer_table
+def _write_layers(run: Run, folder: Path, bands: bool, vectors: bool, seed: int, device: str) -> None:
+    from certify.networks.devices import device_of, solvers_on
+    from certify.spectra import kinds_of, layer_table, singular_values
     from certify.spectra.picture import spectrum_svg
 
     targets = [Target.from_json(entry) for entry in read_json(run.path("targets.json"))]
     weights = Evidence.load(run.path("evidence.safetensors")).weights
-    rows = layer_table(weights, bands=bands, vectors=vectors, seed=seed, kinds=kinds_of(targets))
+    where = device_of(device)
+    values = singular_values if where.type == "cpu" else partial(singular_values, solvers=solvers_on(where))
+    kinds = kinds_of(targets)
+    rows = layer_table(weights, bands=bands, vectors=vectors, seed=seed, kinds=kinds, values=values)
     save_spectra(folder / "layers.parquet", rows)
     for row in rows:
         atomic_write(folder / f"{row.target}.svg", spectrum_svg(row).encode())
 
 
-def prune(folder: RunFolder, json: Json = False) -> None:
-    """Make the plans of the recipe."""
-    _go_on(folder, "plans", json)
+def prune(
+    folder: RunFolder,
+    method: Annotated[
+        str, typer.Option("--method", help="One more plan beside the recipe's, by this method; 'list' shows them all.")
+    ] = "",
+    sparsity: Annotated[float | None, typer.Option("--sparsity", help="With --method: share of weights to remove.")] = None,
+    pattern: Annotated[str | None, typer.Option("--pattern", help="With --method: K:N, such as 2:4.")] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", help="With --method: key=value, repeatable.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="With --method: where plan.json and plan.safetensors go; RUN stays as it is.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the plans of the recipe; or with --method one plan from the run's evidence."""
+    if method == "list":
+        _list_methods(json)
+    elif method:
+        if out_folder is None:
+            raise Usage("certify prune --method needs --out DIR, where the plan goes")
+        wanted = PlanRecipe(out_folder.name, method, sparsity, pattern, options=parse_kwargs(option or [], "--option"))
+        _make_plan(Run.open(folder), out_folder, wanted, json)
+    elif sparsity is not None or pattern is not None or option or out_folder is not None:
+        raise Usage("certify prune: --sparsity, --pattern, --option and --out go with --method NAME")
+    else:
+        _go_on(folder, "plans", json)
+
+
+def _make_plan(run: Run, folder: Path, wanted: PlanRecipe, json: bool) -> None:
+    """One plan of a method, from evidence that holds what the method needs: the run's own, or collected for it."""
+    from certify.pipeline import plan_beside
+
+    with progress_bar(json) as progress:
+        plan = plan_beside(run, wanted, progress)
+    plan.save(folder)
+    if json:
+        as_json(read_json(folder / "plan.json"))
+    else:
+        out.print(f"{plan.name}: {plan.removed:,} of {plan.total:,} weights removed ({plan.removed / plan.total:.2%}), {folder}")
+
+
+def _list_methods(json: bool) -> None:
+    from certify.pruning import METHODS
+
+    rows = [
+        {"method": each.name, "about": each.about, "amounts": each.amounts, "needs": each.needs, "options": each.options}
+        for each in METHODS.values()
+    ]
+    if json:
+        as_json({"methods": rows})
+        return
+    shown = [
+        [
+            row["method"],
+            row["about"],
+            ", ".join(row["amounts"]),
+            ", ".join(row["needs"]),
+            ", ".join(f"{key}={value}" for key, value in row["options"].items()),
+        ]
+        for row in rows
+    ]
+    table("Methods", ("method", "keeps", "amounts", "evidence", "options"), shown)
 
 
 def bound(folder: RunFolder, json: Json = False) -> None:
@@ -127,7 +193,7 @@ def compare(
     _go(recipe, out_folder, "report", json)
 
 
-def parse_kwargs(pairs: list[str]) -> dict[str, Any]:
+def parse_kwargs(pairs: list[str], flag: str = "--model-kwargs") -> dict[str, Any]:
     """`img_size=8` to {"img_size": 8}; values are TOML, or text when they are not."""
     import tomllib
 
@@ -135,7 +201,7 @@ def parse_kwargs(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise Usage(f"--model-kwargs {pair!r} is not of the form key=value")
+            raise Usage(f"{flag} {pair!r} is not of the form key=value")
         try:
             found[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

@@ -7,7 +7,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from certify.pipeline.job import Job, Progress
-from certify.records import Recipe, Run
+from certify.records import Plan, Recipe, Run
+from certify.records.recipe import PlanRecipe
 
 STAGES = (
     "splits",
@@ -36,3 +37,10 @@ def run(recipe: Recipe, folder: Path, *, until: str = "report", progress: Progre
         for stage in STAGES[: STAGES.index(until) + 1]:
             getattr(job, stage)()
     return run
+
+
+def plan_beside(run: Run, wanted: PlanRecipe, progress: Progress) -> Plan:
+    """A plan that is not the recipe's, from the run's network and calibration split. The run folder stays as it is."""
+    recipe = run.recipe()
+    with run.alone(), threadpool_limits(recipe.threads):
+        return Job(run, recipe, progress).plan_beside(wanted)

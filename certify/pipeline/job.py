@@ -16,7 +16,6 @@ from certify.bounds import ladder, measure
 from certify.data.register import look, register_path
 from certify.data.sources import Samples, check_classes, load_samples
 from certify.data.splitting import split
-from certify.networks.evidence import collect
 from certify.networks.loading import (
     State,
     build,
@@ -31,7 +30,8 @@ from certify.networks.masking import masked_state, masks
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
-from certify.pruning import chosen_targets, prune
+from certify.pipeline.making import gather, make
+from certify.pruning import check_plan
 from certify.records import (
     Evidence,
     Outcomes,
@@ -50,7 +50,7 @@ from certify.records.hashing import sha256_file, sha256_json
 from certify.records.recipe import PlanRecipe
 from certify.report import write_report
 from certify.risk import check_split, guarantee
-from certify.spectra import fit_spectra
+from certify.spectra import kinds_of, layer_table
 from certify.training.loop import accuracy, fit
 from certify.verifier import verify
 
@@ -218,7 +218,7 @@ class Job:
 
         def work() -> None:
             for wanted in self.recipe.plan:
-                chosen_targets(self._targets_of(wanted), wanted.pattern, wanted.name)
+                check_plan(self._targets_of(wanted), wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
             write_json(self.run.path("targets.json"), [target.to_json() for target in describe(self.network)])
 
         self._stage("targets", [self.run.path("splits.json")], [self.run.path("targets.json")], work)
@@ -231,20 +231,29 @@ class Job:
 
         def work() -> None:
             model = self.model(self.reference_state)
-            indices = self.split.indices["calibration"]
-            batches = (self.samples.images(indices[i : i + 128]) for i in range(0, len(indices), 128))
             asked = {target.name for wanted in self.recipe.plan for target in self._targets_of(wanted) if not target.skipped}
             targets = [target for target in self.target_list if target.name in asked or not self.recipe.plan]
-            found = collect(model, targets, batches, split=self.split.digest("calibration"))
+            found = gather(
+                model, targets, self.samples, self.split, self.recipe.evidence, self.recipe.plan, seed=self.recipe.seed
+            )
             found.save(path)
 
         self._stage("evidence", [self.run.path("reference.safetensors"), self.run.path("targets.json")], [path], work)
+
+    def plan_beside(self, wanted: PlanRecipe) -> Plan:
+        """A plan the recipe does not name, from evidence collected for it."""
+        targets = self._targets_of(wanted)
+        check_plan(targets, wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
+        model = self.model(self.reference_state)
+        found = gather(model, targets, self.samples, self.split, self.recipe.evidence, [wanted], seed=self.recipe.seed)
+        return make(targets, found, wanted, seed=self.recipe.seed)
 
     def spectra(self) -> None:
         path = self.run.path("spectra.parquet")
 
         def work() -> None:
-            save_spectra(path, fit_spectra(Evidence.load(self.run.path("evidence.safetensors")).weights))
+            weights = Evidence.load(self.run.path("evidence.safetensors")).weights
+            save_spectra(path, layer_table(weights, kinds=kinds_of(self.target_list)))
 
         self._stage("spectra", [self.run.path("evidence.safetensors")], [path], work)
 
@@ -255,10 +264,7 @@ class Job:
             def work(wanted: Any = wanted, folder: Path = folder) -> None:
                 targets = self._targets_of(wanted)
                 evidence = Evidence.load(self.run.path("evidence.safetensors"))
-                plan = prune(
-                    targets, evidence, name=wanted.name, method=wanted.method, sparsity=wanted.sparsity, pattern=wanted.pattern
-                )
-                plan.save(folder)
+                make(targets, evidence, wanted, seed=self.recipe.seed).save(folder)
 
             reads = [self.run.path("evidence.safetensors"), self.run.path("targets.json")]
             self._stage(f"plan {wanted.name}", reads, [folder / "plan.safetensors", folder / "plan.json"], work)

@@ -2,9 +2,10 @@
 
 from certify.records.certificates import SCHEMA, Certificate, Check, Verdict
 from certify.records.errors import CertifyError, Refused, Unmet, Usage
+from certify.records.evidence import PARTS, Evidence
 from certify.records.journal import Journal
 from certify.records.ladder import Bound, Edge, Ladder
-from certify.records.networks import Claim, Evidence, Pair, Target
+from certify.records.networks import Claim, Pair, Target
 from certify.records.outcomes import STATEMENTS, Guarantee, Outcomes, decision
 from certify.records.plans import Edit, Plan, check_pattern, parse_pattern
 from certify.records.recipe import Recipe
@@ -13,6 +14,7 @@ from certify.records.spectrum import Spectrum, load_spectra, save_spectra
 from certify.records.splits import PURPOSES, Splits
 
 __all__ = [
+    "PARTS",
     "PURPOSES",
     "SCHEMA",
     "STATEMENTS",

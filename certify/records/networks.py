@@ -1,18 +1,15 @@
-"""Target, Pair, Claim, Evidence: what is pruned, which two networks are compared, and what was learned before."""
+"""Target, Pair, Claim: what is pruned, which two networks are compared, and which theorem says so."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from certify.records.errors import Refused
-from certify.records.fields import frozen
-from certify.records.files import read_tensors, tensors_about, write_tensors
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -89,52 +86,6 @@ class Pair:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Pair:
         return cls(**value)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What was learned from the weights and the calibration split, once, for every method.
-
-    weights : target name -> (rows, cols) float64, the weights the scores are taken from.
-    moments : target name -> (cols,) float64, mean of v_j^2 over samples and tokens of the calibration split.
-    """
-
-    reference: str
-    split: str
-    samples: int
-    weights: Mapping[str, np.ndarray]
-    moments: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_digest(self.reference, "evidence.reference")
-        object.__setattr__(self, "weights", {name: frozen(value, np.float64) for name, value in self.weights.items()})
-        object.__setattr__(self, "moments", {name: frozen(value, np.float64) for name, value in self.moments.items()})
-        for name, weight in self.weights.items():
-            if weight.ndim != 2:
-                raise Refused(f"{name}: evidence wants a (rows, cols) matrix, found shape {weight.shape}")
-            if not np.all(np.isfinite(weight)):
-                raise Refused(f"{name}: weights hold NaN or infinity; nothing can be certified about them")
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file; the order of the targets is kept beside the arrays."""
-        arrays = {f"weight/{name}": value for name, value in self.weights.items()}
-        arrays |= {f"moment/{name}": value for name, value in self.moments.items()}
-        order = list(self.weights)
-        write_tensors(path, arrays, {"reference": self.reference, "split": self.split, "samples": self.samples, "order": order})
-
-    @classmethod
-    def load(cls, path: Path) -> Evidence:
-        arrays, about = read_tensors(path), tensors_about(path)
-        try:
-            return cls(
-                about["reference"],
-                about["split"],
-                about["samples"],
-                {name: arrays[f"weight/{name}"] for name in about["order"]},
-                {name: arrays[f"moment/{name}"] for name in about["order"] if f"moment/{name}" in arrays},
-            )
-        except (KeyError, TypeError) as error:
-            raise Refused(f"{path}: not an evidence file ({type(error).__name__}: {error})") from None
 
 
 @dataclass(frozen=True)

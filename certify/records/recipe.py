@@ -120,7 +120,10 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class PlanRecipe:
-    """One plan: a method with a sparsity or a pattern. `include` and `exclude` are globs over target names."""
+    """One plan: a method with a sparsity or a pattern, or with neither where the method finds the amount itself.
+
+    include, exclude : globs over target names. options : of the method and the pattern, see `certify.pruning.prune`.
+    """
 
     name: str
     method: str = "magnitude"
@@ -128,6 +131,7 @@ class PlanRecipe:
     pattern: str | None = None
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _as_floats(self)
@@ -135,12 +139,29 @@ class PlanRecipe:
         object.__setattr__(self, "exclude", tuple(self.exclude))
         if not self.name or any(not (c.isalnum() or c in "-_.") for c in self.name) or self.name.startswith("."):
             raise Usage(f"recipe: plan name {self.name!r} may hold letters, digits, '-', '_' and '.' only")
-        if (self.sparsity is None) == (self.pattern is None):
-            raise Usage(f"recipe: plan {self.name} needs a sparsity or a pattern, and only one of them")
+        if self.sparsity is not None and self.pattern is not None:
+            raise Usage(f"recipe: plan {self.name} has a sparsity and a pattern; keep one of them")
+        try:
+            canonical_json(dict(self.options))
+        except (TypeError, Refused):
+            raise Usage(f"recipe: plan {self.name}: options hold a date or a number that is not finite") from None
         if self.sparsity is not None:
             _between(self.sparsity, 0, 1, f"plan {self.name}: sparsity", open_high=True)
         if self.pattern is not None:
             parse_pattern(self.pattern)
+
+
+@dataclass(frozen=True)
+class EvidenceRecipe:
+    """What is learned from the calibration split before pruning. Which parts are collected follows from the plans' methods.
+
+    samples : class-balanced draw of so many calibration samples; 0 takes all of them.
+    """
+
+    samples: int = 0
+
+    def __post_init__(self) -> None:
+        _between(self.samples, 0, 1e9, "evidence.samples")
 
 
 @dataclass(frozen=True)
@@ -226,6 +247,7 @@ class Recipe:
     threads: int = 1
     splits: SplitRecipe = field(default_factory=SplitRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    evidence: EvidenceRecipe = field(default_factory=EvidenceRecipe)
     bounds: BoundsRecipe = field(default_factory=BoundsRecipe)
     recovery: RecoveryRecipe = field(default_factory=RecoveryRecipe)
     guarantees: GuaranteeRecipe = field(default_factory=GuaranteeRecipe)

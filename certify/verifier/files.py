@@ -15,6 +15,7 @@ from certify.records import (
     PURPOSES,
     Certificate,
     Check,
+    Edit,
     Ladder,
     Outcomes,
     Plan,
@@ -255,7 +256,7 @@ def _plan(folder: Path, name: str, certificate: Certificate, shipped: Checkpoint
             f"the certificate speaks of plan {name} for {certificate.pair.reference[:12]}"
         )
     for edit in plan.edits:
-        check_groups(f"{edit.target} (mask)", edit.kept, plan.pattern)
+        _check_edit(f"{edit.target} (mask)", edit.kept, edit, plan.pattern)
     checks.append(Check("plan", True, f"removes {plan.removed} of {plan.total} entries, pattern {plan.pattern or 'none'}"))
     if shipped is not None:
         for edit in plan.edits:
@@ -267,18 +268,24 @@ def _plan(folder: Path, name: str, certificate: Certificate, shipped: Checkpoint
                     f"{edit.target}: {len(wrong)} removed entries are not 0 in model.safetensors; "
                     f"row {row}, column {col} holds {float(weight[row, col])!r}"
                 )
-            check_groups(f"{edit.target} (shipped weights)", weight != 0, plan.pattern)
+            _check_edit(f"{edit.target} (shipped weights)", weight != 0, edit, plan.pattern)
     said = "model.safetensors absent, not checked" if shipped is None else "all exactly 0 in model.safetensors"
     checks.append(Check("removed weights", shipped is not None, said))
     return plan
 
 
-def check_groups(name: str, kept: np.ndarray, pattern: str | None) -> None:
+def _check_edit(name: str, kept: np.ndarray, edit: Edit, pattern: str | None) -> None:
+    """`check_groups` under the edit's own pattern or the plan's, in the edit's order of inputs."""
+    ordered = kept if edit.order is None else kept[:, [int(column) for column in edit.order]]
+    check_groups(name, ordered, edit.pattern or pattern, short_last=edit.padded)
+
+
+def check_groups(name: str, kept: np.ndarray, pattern: str | None, *, short_last: bool = False) -> None:
     """Refuse more than K kept entries in N consecutive inputs, counted group by group."""
     if pattern is None:
         return
     allowed, group = parse_pattern(pattern)
-    if kept.shape[1] % group:
+    if kept.shape[1] % group and not short_last:
         raise Refused(f"{name}: {kept.shape[1]} inputs do not divide into groups of {group}; pattern {pattern} cannot hold")
     for slot, start in enumerate(range(0, kept.shape[1], group)):
         counts = kept[:, start : start + group].astype(np.int64).sum(axis=1)

@@ -95,14 +95,24 @@ def edited(tensors: Checkpoint, target: str, shape: tuple[int, ...], source: str
 
 
 def masked(reference: Checkpoint, plan: Plan, source: str) -> dict[str, Stored]:
-    """The reference with every removed entry replaced by +0, all other bytes as they are."""
+    """The reference with every removed entry replaced by +0 and changed weights by the plan's, all other bytes as they are."""
     tensors = dict(reference)
     for edit in plan.edits:
         weight = edited(reference, edit.target, edit.kept.shape, source)
         bits = np.frombuffer(weight.data, dtype=f"<u{np.dtype(STORED[weight.dtype]).itemsize}").copy()
+        if edit.values is not None:
+            bits = _rounded(edit.values.reshape(-1), weight.dtype)
         bits[~edit.kept.reshape(-1)] = 0
         tensors[f"{edit.target}.weight"] = Stored(weight.dtype, weight.shape, bits.tobytes())
     return tensors
+
+
+def _rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    """The stored bits of float32 values in a tensor's number format; bfloat16 rounds to nearest, ties to even."""
+    if dtype != "BF16":
+        return values.astype(STORED[dtype]).view(f"<u{np.dtype(STORED[dtype]).itemsize}").copy()
+    bits = values.astype("<f4").view("<u4").astype(np.uint64)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2")
 
 
 def digest(tensors: Checkpoint) -> str:

@@ -109,7 +109,10 @@ def plan(**more: Any) -> Plan:
         "name": "half",
         "method": "magnitude",
         "reference": HEX["reference"],
-        "edits": (Edit("fc1", kept), Edit("fc2", ~kept[:, :4])),
+        "edits": (
+            Edit("fc1", kept, values=np.arange(24.0).reshape(3, 8) / 7),
+            Edit("fc2", ~kept[:, :4], order=np.array([2, 0, 3, 1])),
+        ),
         "pattern": "2:4",
         "skipped": (("head", "stays dense"),),
     }
@@ -135,7 +138,7 @@ def evidence(**more: Any) -> Evidence:
         "split": HEX["split"],
         "samples": 16,
         "weights": {"b": np.ones((2, 3)), "a": np.arange(4.0).reshape(2, 2)},
-        "moments": {"b": np.array([1.0, 2.0, 3.0])},
+        "parts": {"moments": {"b": np.array([1.0, 2.0, 3.0])}},
     }
     return Evidence(**(about | more))
 
@@ -208,7 +211,7 @@ def test_masks_are_packed_without_loss(kept: np.ndarray, tmp_path_factory: pytes
 
 def test_arrays_of_records_are_read_only_copies() -> None:
     mine = np.ones((2, 2))
-    logits = evidence(weights={"a": mine}, moments={}), outcomes(), plan(), ladder()
+    logits = evidence(weights={"a": mine}, parts={}), outcomes(), plan(), ladder()
     mine[0, 0] = 7
     assert logits[0].weights["a"][0, 0] == 1
     for array in (logits[0].weights["a"], logits[1].reference, logits[1].labels, logits[2].edits[0].kept, logits[3]["low"].upper):
@@ -222,8 +225,12 @@ def test_arrays_of_records_are_read_only_copies() -> None:
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "pair": (lambda: Pair("abc", HEX["shipped"], "m", "masked"), "not a SHA-256"),
     "vector": (lambda: Target("bias", "linear", (3,)), "not a matrix"),
-    "nan weights": (lambda: evidence(weights={"a": np.array([[NAN]])}), "NaN"),
-    "flat weights": (lambda: evidence(weights={"a": np.ones(3)}), "(rows, cols)"),
+    "nan weights": (lambda: evidence(weights={"a": np.array([[NAN]])}, parts={}), "NaN"),
+    "flat weights": (lambda: evidence(weights={"a": np.ones(3)}, parts={}), "(rows, cols)"),
+    "nan part": (lambda: evidence(parts={"moments": {"b": np.array([1.0, NAN, 1.0])}}), "b: its moments hold NaN"),
+    "unknown part": (lambda: evidence(parts={"auras": {}}), "'auras' is none of moments"),
+    "part of nothing": (lambda: evidence(parts={"moments": {"c": np.ones(3)}}), "c: evidence holds its moments"),
+    "lacking part": (lambda: evidence().part("grams", "b"), "b: the evidence lacks its grams (holds moments)"),
     "unit": (lambda: bound(unit="metre"), "'metre'"),
     "tier": (lambda: bound(tier="certified"), "'certified'"),
     "nan bound": (lambda: bound(upper=(NAN, 1.0)), "1 of 2 numbers"),

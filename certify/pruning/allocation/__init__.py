@@ -1,0 +1,1 @@
+"""How a global amount is split over targets by what is known of their effect."""
