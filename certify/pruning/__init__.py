@@ -8,10 +8,10 @@ from typing import Any
 
 from certify.pruning.method import Method, Request
 from certify.pruning.structured.orders import LAYOUTS, ORDERS, layout_of
-from certify.pruning.unstructured import magnitude
+from certify.pruning.unstructured import magnitude, obs, rmt, seb, ser
 from certify.records import Evidence, Plan, Refused, Target, Usage, parse_pattern
 
-METHODS: dict[str, Method] = {method.name: method for family in (magnitude,) for method in family.METHODS}
+METHODS: dict[str, Method] = {method.name: method for family in (magnitude, obs, seb, ser, rmt) for method in family.METHODS}
 REMAINDERS = ("skip", "error", "pad")
 # Options of every plan under a pattern, with their defaults.
 PATTERN_OPTIONS: dict[str, Any] = {"remainder": REMAINDERS[0], "order": ORDERS[0], "layout": LAYOUTS[0], "classifier": False}
