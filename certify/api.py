@@ -85,14 +85,13 @@ def collect(
     """Weights of the prunable targets and `parts` of what is known of their inputs, in float64. See `certify.records.PARTS`."""
     from certify.networks.evidence import STREAMED
     from certify.networks.evidence import collect as gather
+    from certify.networks.sensitivity import sense
 
     streamed = tuple(part for part in parts if part in STREAMED)
     found = gather(model, targets, data.images.split(128), split=data.digest, parts=streamed, gram_block=gram_block)
     rest = tuple(part for part in parts if part not in STREAMED)
     if not rest:
         return found
-    from certify.networks.sensitivity import sense
-
     return sense(model, found, targets, data.images.split(128), parts=rest)
 
 

@@ -44,8 +44,6 @@ def speed(
     json: Json = False,
 ) -> None:
     """Every matrix product and the whole network, dense and 2:4, as ratios to the best dense way to run it."""
-    import torch
-
     from certify.deploy import speed as audits
     from certify.deploy.speed import report as reports
     from certify.networks.devices import device_of

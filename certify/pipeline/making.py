@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
+from certify.data.drawing import balanced
 from certify.data.sources import Samples
 from certify.networks.evidence import GRAM_BLOCK, STREAMED, collect
+from certify.networks.sensitivity import sense
 from certify.pruning import method_of, prune
 from certify.pruning.structured.orders import ORDERS
 from certify.records import Evidence, Plan, Splits, Target
@@ -25,7 +27,7 @@ def parts_for(plans: Iterable[PlanRecipe]) -> tuple[tuple[str, ...], int]:
     needed, block = {"moments"}, GRAM_BLOCK
     for wanted in plans:
         method = method_of(wanted.method)
-        needed |= set(method.needs)
+        needed |= set(method.needed(wanted.options))
         if method.whole or wanted.options.get("order", ORDERS[0]) != ORDERS[0]:
             block = 0
     return tuple(sorted(needed - {"movements"})), block
@@ -46,8 +48,6 @@ def gather(
     indices = splits.indices["calibration"]
     split = splits.digest("calibration")
     if settings.samples and settings.samples < len(indices):
-        from certify.data.drawing import balanced
-
         indices = balanced(samples.labels, indices, settings.samples, seed)
         split = sha256_json([samples.digests[index] for index in indices])
 
@@ -59,8 +59,6 @@ def gather(
     rest = tuple(part for part in parts if part not in STREAMED)
     if not rest:
         return found
-    from certify.networks.sensitivity import sense
-
     return sense(model, found, targets, batches(), parts=rest)
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from certify.pruning import emp
+from certify.pruning.allocation import budgets, swaps
+from certify.pruning.layout import Layout
 from certify.pruning.method import Method, Request
+from certify.pruning.structured import cast
 from certify.pruning.structured.orders import LAYOUTS, ORDERS, layout_of
 from certify.pruning.unstructured import magnitude, obs, rmt, seb, ser
 from certify.records import Evidence, Plan, Refused, Target, Usage, parse_pattern
 
-METHODS: dict[str, Method] = {method.name: method for family in (magnitude, obs, seb, ser, rmt) for method in family.METHODS}
+METHODS: dict[str, Method] = {
+    method.name: method for family in (magnitude, obs, cast, budgets, swaps, emp, seb, ser, rmt) for method in family.METHODS
+}
 REMAINDERS = ("skip", "error", "pad")
 # Options of every plan under a pattern, with their defaults.
 PATTERN_OPTIONS: dict[str, Any] = {"remainder": REMAINDERS[0], "order": ORDERS[0], "layout": LAYOUTS[0], "classifier": False}
@@ -57,16 +63,21 @@ def prune(
                classifier project the classifier too.
     """
     asked = check_plan(targets, name, method, sparsity, pattern, options or {})
-    layouts = {}
+    layouts: dict[str, Layout] = {}
+    gains: dict[str, float] = {}
     if pattern is not None:
         keep, group = parse_pattern(pattern)
         order, layout = asked.pattern_options["order"], asked.pattern_options["layout"]
-        layouts = {target.name: layout_of(target, evidence, keep, group, order=order, layout=layout) for target in asked.targets}
+        for target in asked.targets:
+            found = layout_of(target, evidence, keep, group, order=order, layout=layout, seed=seed)
+            layouts[target.name], gains[target.name] = found
     made = asked.method.make(Request(asked.targets, evidence, sparsity, layouts, seed), **asked.options)
     missing = {target.name for target in asked.targets} ^ {edit.target for edit in made.edits}
     if missing:
         raise Refused(f"plan {name}: method {method} returned no edit, or one too many, for {sorted(missing)[0]}")
     chosen = {**asked.pattern_options, **asked.options}
+    if chosen.get("order", ORDERS[0]) != ORDERS[0]:
+        made = replace(made, facts={**made.facts, "kept_energy_over_stored_order": gains})
     return Plan(name, method, evidence.reference, made.edits, sparsity, pattern, chosen, asked.skipped, made.facts)
 
 

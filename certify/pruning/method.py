@@ -54,7 +54,8 @@ class Method:
     make    : (request, **options) -> Made. Its keyword-only arguments are the method's options, with their defaults.
     about   : one line for people.
     amounts : what it can be asked for: "sparsity", "pattern", or "own" where the method finds the amount itself.
-    needs   : parts of the evidence it reads beside the weights.
+    needs   : parts of the evidence it reads beside the weights; of some methods they depend on the option `score`, and `by_score`
+              adds them: score -> parts.
     whole   : whether it reads second moments of all inputs of a target together, and not within blocks alone.
     """
 
@@ -64,12 +65,17 @@ class Method:
     amounts: tuple[str, ...] = ("sparsity", "pattern")
     needs: tuple[str, ...] = ()
     whole: bool = False
+    by_score: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
         """Name of each option -> its default."""
         parameters = inspect.signature(self.make).parameters.values()
         return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+    def needed(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Parts of the evidence it reads under these options."""
+        return self.needs + self.by_score.get((self.options | dict(options)).get("score", ""), ())
 
     def chosen(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options with defaults filled in; an unknown name or a wrong kind of value is refused."""

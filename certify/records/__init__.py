@@ -2,7 +2,7 @@
 
 from certify.records.certificates import SCHEMA, Certificate, Check, Verdict
 from certify.records.errors import CertifyError, Refused, Unmet, Usage
-from certify.records.evidence import PARTS, Evidence
+from certify.records.evidence import COST_LEVELS, PARTS, Evidence
 from certify.records.journal import Journal
 from certify.records.ladder import Bound, Edge, Ladder
 from certify.records.networks import Claim, Pair, Target
@@ -14,6 +14,7 @@ from certify.records.spectrum import Spectrum, load_spectra, save_spectra
 from certify.records.splits import PURPOSES, Splits
 
 __all__ = [
+    "COST_LEVELS",
     "PARTS",
     "PURPOSES",
     "SCHEMA",

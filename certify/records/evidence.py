@@ -13,12 +13,14 @@ from certify.records.fields import frozen
 from certify.records.files import read_tensors, tensors_about, write_tensors
 from certify.records.networks import check_digest
 
+# Shares of a target, smallest magnitudes first, at which its `costs` are measured.
+COST_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 # What evidence may hold beside the weights, one float64 array a target. v is an input of the target, R a removed part.
 PARTS = {
     "moments": "(cols,), or (rows, cols) where rows read different inputs: mean of v_j^2 over samples and tokens",
     "grams": "(blocks, b, b): mean of v v^T within blocks of b consecutive inputs, zero beyond the last input",
     "inputs": "(samples, cols): largest |v_j| over the tokens of a sample",
-    "sensitivities": "(samples,): largest logit change per unit of max-norm at the target's output, tier resolved",
+    "sensitivities": "(samples,): largest logit change per unit of max-norm at the target's output; first order, so no bound",
     "costs": "(levels,): mean logit change when the target alone loses each share of COST_LEVELS by magnitude, tier resolved",
     "movements": "(rows, cols): how far each removed weight moved when only removed weights were trained",
 }

@@ -195,7 +195,8 @@ def output_error(name: str, weight: np.ndarray, values: np.ndarray) -> float:
 
 def test_later_weights_make_up_for_what_goes() -> None:
     """The surgeon's update beats plain removal of the same entries, and its masks beat magnitude's, in the layer's error."""
-    for amount in ({"sparsity": 0.5}, {"pattern": "2:4"}):
+    amounts: tuple[dict[str, Any], ...] = ({"sparsity": 0.5}, {"pattern": "2:4"})
+    for amount in amounts:
         plan = make("sparsegpt", **amount)
         plain = make("magnitude", scope="layer", sparsity=0.5) if "sparsity" in amount else make("magnitude", pattern="2:4")
         for edit, other in zip(plan.edits, plain.edits, strict=True):
@@ -238,7 +239,7 @@ def test_every_method_edits_every_target_and_is_repeatable(name: str) -> None:
     parts = {part: EVIDENCE.parts[part] for part in method.needs if part in EVIDENCE.parts}
     if set(method.needs) - set(parts):
         pytest.skip("its evidence is collected from a network; tested beside it")
-    amounts = {"sparsity": {"sparsity": 0.5}, "pattern": {"pattern": "2:4"}, "own": {}}
+    amounts: dict[str, dict[str, Any]] = {"sparsity": {"sparsity": 0.5}, "pattern": {"pattern": "2:4"}, "own": {}}
     for amount in method.amounts:
         one, two = (make(name, **amounts[amount]) for _ in range(2))
         assert same(one, two) and {edit.target for edit in one.edits} == set(SHAPES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import cholesky, lapack
+from scipy.linalg import cho_factor, cho_solve, cholesky
 
 from certify.pruning.layout import Layout
 from certify.pruning.masks import keep_all_but, share_of
@@ -34,7 +34,8 @@ def sparsegpt(request: Request, *, damping: float = DAMPING, block: int = BLOCK)
         weight = request.evidence.weights[name]
         order = np.arange(target.cols) if layout is None or layout.order is None else layout.order
         gram = whole_gram(request, name)[np.ix_(order, order)]
-        kept, values = surgeon(weight[:, order], inverse_factor(gram, damping), request.sparsity, layout, block)
+        count = 0 if request.sparsity is None else share_of(weight.size, request.sparsity)
+        kept, values = surgeon(weight[:, order], inverse_factor(gram, damping), count, layout, block)
         back = np.argsort(order, kind="stable")
         pattern = {} if layout is None else {"order": layout.order, "padded": layout.padded}
         edits.append(Edit(name, kept[:, back], values[:, back], **pattern))
@@ -59,18 +60,14 @@ def inverse_factor(gram: np.ndarray, damping: float) -> np.ndarray:
     diagonal = np.einsum("ii->i", damped)
     diagonal[diagonal == 0] = 1.0
     diagonal += damping * float(diagonal.mean())
-    lower = cholesky(damped, lower=True)
-    inverse, failed = lapack.dpotri(lower, lower=1)
-    if failed:
-        raise Refused("second moments cannot be inverted; raise the damping")
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    return cholesky(inverse, lower=False)
+    inverse = cho_solve(cho_factor(damped), np.eye(len(damped)))
+    return cholesky((inverse + inverse.T) / 2.0, lower=False)
 
 
 def surgeon(
-    weight: np.ndarray, factor: np.ndarray, sparsity: float | None, layout: Layout | None, block: int
+    weight: np.ndarray, factor: np.ndarray, count: int, layout: Layout | None, block: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks and weights (rows, cols) after one pass over the columns."""
+    """Masks and weights (rows, cols) after one pass over the columns. `count` entries go, or what the layout's pattern says."""
     rows, cols = weight.shape
     values, kept = weight.copy(), np.ones(weight.shape, dtype=bool)
     spread = np.diag(factor)
@@ -78,10 +75,9 @@ def surgeon(
     for start in range(0, cols, step):
         end = min(start + step, cols)
         if layout is None:
-            assert sparsity is not None
-            count = share_of(rows * end, sparsity) - share_of(rows * start, sparsity)
+            here = count * end // cols - count * start // cols
             cost = np.square(values[:, start:end] / spread[start:end])
-            kept[:, start:end] = keep_all_but(cost.reshape(-1), count).reshape(rows, end - start)
+            kept[:, start:end] = keep_all_but(cost.reshape(-1), here).reshape(rows, end - start)
         lost = np.zeros((rows, end - start))
         for col in range(start, end):
             if layout is not None and col % layout.group == 0:
