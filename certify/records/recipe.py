@@ -192,7 +192,15 @@ class BoundsRecipe:
 
 @dataclass(frozen=True)
 class RecoveryRecipe:
-    """Frozen-mask fine-tuning with distillation from the reference network. `epochs = 0` ships the masked network."""
+    """Frozen-mask fine-tuning with distillation from the reference network. `epochs = 0` ships the masked network.
+
+    opt                 : adamw, or sgd with Nesterov momentum `momentum`.
+    distill_loss_weight : a of the loss (1 - a) CE + a tau^2 KL, tau = temperature; with timm's names.
+    amp_dtype           : "", or bfloat16 or float16 for autocast; float16 scales its gradients.
+    model_ema_decay     : 0, or the decay of an exponential average of the weights, which is then what is shipped.
+    batch_norm          : "train" moves running statistics with the batches; "frozen" leaves them; "reestimate" also takes them
+                          again on the train split before the first step and after the last.
+    """
 
     epochs: int = 10
     batch_size: int = 64
@@ -202,13 +210,27 @@ class RecoveryRecipe:
     label_smoothing: float = 0.05
     clip_norm: float = 1.0
     augment: bool = True
-    distillation: float = 0.5
+    distill_loss_weight: float = 0.5
     temperature: float = 2.0
+    opt: str = "adamw"
+    momentum: float = 0.9
+    amp_dtype: str = ""
+    model_ema_decay: float = 0.0
+    batch_norm: str = "train"
 
     def __post_init__(self) -> None:
         _check_fit(self, "recovery")
         _between(self.epochs, 0, 1e6, "recovery.epochs")
-        _between(self.distillation, 0, 1, "recovery.distillation")
+        _between(self.distill_loss_weight, 0, 1, "recovery.distill_loss_weight")
+        _between(self.momentum, 0, 1, "recovery.momentum", open_high=True)
+        _between(self.model_ema_decay, 0, 1, "recovery.model_ema_decay", open_high=True)
+        for name, known in (
+            ("opt", ("adamw", "sgd")),
+            ("amp_dtype", ("", "bfloat16", "float16")),
+            ("batch_norm", ("train", "frozen", "reestimate")),
+        ):
+            if getattr(self, name) not in known:
+                raise Usage(f"recipe: recovery.{name} = {getattr(self, name)!r} is none of {', '.join(map(repr, known))}")
         _between(self.temperature, 0, 100, "recovery.temperature", open_low=True)
 
 

@@ -13,20 +13,26 @@ import torch
 from torch import nn
 
 from certify.data.sources import Samples
-from certify.records.errors import Refused, Unmet
+from certify.records.errors import Refused
 from certify.records.hashing import sha256_json
 from certify.records.outcomes import decision
-from certify.records.recipe import RecoveryRecipe, TrainingRecipe
-from certify.records.splits import Splits
+from certify.records.recipe import RecoveryRecipe
 from certify.training import state as states
+from certify.training.batch_norm import reestimate_batch_norm
+from certify.training.distributed import average_gradients, average_loss, check_model, own_part, processes
+from certify.training.masks import Removed, check_zero, mask_gradients, removed_of, zero
 from certify.training.objective import learning_rate, objective
+from certify.training.optimizers import Average, Settings, autocast_of, optimizer_of, scaler_of
 
-Settings = TrainingRecipe | RecoveryRecipe
 Progress = Callable[[int, int, float], None]
-Removed = Mapping[str, tuple[nn.Parameter, torch.Tensor]]
+Loss = Callable[[list[int], torch.Generator, slice], torch.Tensor]
 
 SAVE_STEPS = 100
-NOT_DECAYED = ("pos_embed", "cls_token")
+
+
+def steps_of(settings: Settings, samples: int) -> int:
+    """Optimisation steps of a whole fit on so many samples: the budget that methods share."""
+    return settings.epochs * math.ceil(samples / settings.batch_size)
 
 
 def fit(
@@ -49,75 +55,73 @@ def fit(
     teacher  : network to distil from, by the share and temperature of a RecoveryRecipe; without labels, all of the loss.
     masks    : parameter name -> kept, True where the weight stays. Every other entry is 0 after each step.
     progress : called after each epoch with (epochs done, epochs, mean loss).
+    Under torchrun, with a process group started, every process makes the same call and takes its part of each batch; the result
+    is that of one process up to the order of sums. The first process keeps the state file.
     """
-    removed = _removed(model, masks or {})
-    groups = _parameter_groups(model, settings.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    recovery = settings if isinstance(settings, RecoveryRecipe) else None
+    norms = recovery.batch_norm if recovery else "train"
+    check_model(model, norms != "train")
+    removed = removed_of(model, masks or {})
+    optimizer = optimizer_of(model, settings)
+    scaler = scaler_of(settings, _device(model))
     loss_of = _loss(model, teacher, samples, settings)
     steps = math.ceil(len(indices) / settings.batch_size)
     if settings.epochs and not steps:
         raise Refused(f"{samples.name}: no training samples; give splits.train at least one")
+    average = Average(model, recovery.model_ema_decay if recovery else 0.0, removed)
+    fitted = states.Fit(model, optimizer, scaler, average.model)
     done, key = 0, ""
     if state is not None:
         key = _key(model, samples, indices, settings, seed, teacher, removed)
-        done = states.restore(state, key, model, optimizer)
-    _zero(optimizer, removed)
+        done = states.restore(state, key, fitted)
+    zero(optimizer, removed, states.MOMENTS)
+    if norms == "reestimate" and not done and settings.epochs:
+        reestimate_batch_norm(model, samples, indices)
+        average.begin(model)
 
     for epoch in range(done, settings.epochs):
         generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
         order = torch.as_tensor(indices)[torch.randperm(len(indices), generator=generator)]
         total = 0.0
         model.train()
+        if norms != "train":
+            freeze_batch_norm(model)
         with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
             torch.manual_seed(_epoch_seed(seed, epoch))
             # Batches of nearly equal size: none is left with a single image, which batch normalisation cannot take.
             for number, batch in enumerate(order.tensor_split(steps)):
-                loss = loss_of(batch.tolist(), generator)
-                if not math.isfinite(loss.item()):
+                part = own_part(batch)
+                own = len(batch[part])
+                loss = loss_of(batch.tolist(), generator, part)
+                value = average_loss(loss.item(), own, len(batch))
+                if not math.isfinite(value):
                     table = _table(settings)
                     raise Refused(
-                        f"{table}: the loss is {loss.item()} in epoch {epoch + 1}, step {number + 1}; lower "
+                        f"{table}: the loss is {value} in epoch {epoch + 1}, step {number + 1}; lower "
                         f"{table}.learning_rate = {settings.learning_rate}, or look for NaN in the weights"
                     )
                 rate = learning_rate(
                     epoch * steps + number, settings.epochs * steps, peak=settings.learning_rate, warmup=settings.warmup
                 )
-                _step(loss, optimizer, removed, rate=rate, clip_norm=settings.clip_norm)
-                total += loss.item() * len(batch)
-        _check_removed(removed)
-        if state is not None and _is_save_point(epoch + 1, settings.epochs, steps):
-            states.save(state, key, epoch + 1, model, optimizer)
+                _step(loss, fitted, removed, rate=rate, clip_norm=settings.clip_norm, share=(own, len(batch)))
+                average.update(model)
+                total += value * len(batch)
+        check_zero(removed)
+        if state is not None and processes()[0] == 0 and _is_save_point(epoch + 1, settings.epochs, steps):
+            states.save(state, key, epoch + 1, fitted)
         if progress is not None:
             progress(epoch + 1, settings.epochs, total / len(indices))
+    average.into(model)
+    if norms == "reestimate" and settings.epochs:
+        reestimate_batch_norm(model, samples, indices)
     return model.eval()
 
 
-def train(
-    model: nn.Module,
-    samples: Samples,
-    splits: Splits,
-    settings: TrainingRecipe,
-    *,
-    seed: int,
-    state: Path | None,
-    progress: Progress | None = None,
-) -> float:
-    """Train `model` in place on the train split; returns its accuracy on the tuning split.
-
-    Unmet when that is below `settings.accuracy`, or cannot be known; nan when it cannot be known and nothing is asked.
-    """
-    fit(model, samples, splits.indices["train"], settings, seed=seed, state=state, progress=progress)
-    if not splits.indices["tuning"]:
-        if settings.accuracy > 0:
-            raise Unmet(f"training.accuracy = {settings.accuracy} cannot be decided: the tuning split is empty")
-        return math.nan
-    reached = accuracy(model, samples, splits.indices["tuning"])
-    if reached < settings.accuracy:
-        raise Unmet(
-            f"training: the model is right on {reached:.2%} of the tuning split, training.accuracy asks for "
-            f"{settings.accuracy:.2%}; train for more epochs or on more samples"
-        )
-    return reached
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Batch norms normalise by their running statistics and leave them alone; their weights still learn."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 @torch.no_grad()
@@ -138,91 +142,59 @@ def accuracy(model: nn.Module, samples: Samples, indices: Sequence[int], batch_s
     return right / len(indices)
 
 
-def _loss(
-    model: nn.Module, teacher: nn.Module | None, samples: Samples, settings: Settings
-) -> Callable[[list[int], torch.Generator], torch.Tensor]:
-    """The loss of a batch of positions, as a function of them and of the generator of the augmentation."""
+def _loss(model: nn.Module, teacher: nn.Module | None, samples: Samples, settings: Settings) -> Loss:
+    """The loss of a part of a batch, as a function of the batch's positions, the generator of the augmentation, and the part.
+
+    The whole batch is augmented in every process, so that what is drawn does not depend on how many there are.
+    """
     share, temperature = 0.0, 1.0
     if teacher is not None and isinstance(settings, RecoveryRecipe):
         teacher.eval()
-        share, temperature = settings.distillation, settings.temperature
+        share, temperature = settings.distill_loss_weight, settings.temperature
     if samples.labels is None:
         if teacher is None:
             raise Refused(f"{samples.name}: without labels a network can only learn from a teacher, and none is given")
         share = 1.0
     device = _device(model)
 
-    def loss_of(positions: list[int], generator: torch.Generator) -> torch.Tensor:
+    def loss_of(positions: list[int], generator: torch.Generator, part: slice) -> torch.Tensor:
         images = samples.augmented(positions, generator) if settings.augment else samples.images(positions)
-        images = images.to(device)
-        labels = None if samples.labels is None else torch.tensor(samples.labels[positions], device=device)
-        with torch.no_grad():
-            taught = teacher(images) if teacher is not None and share > 0 else None
+        images = images[part].to(device)
+        labels = None if samples.labels is None else torch.tensor(samples.labels[positions[part]], device=device)
+        with autocast_of(settings, device):
+            with torch.no_grad():
+                taught = teacher(images) if teacher is not None and share > 0 else None
+            logits = model(images)
         return objective(
-            model(images),
+            logits.float(),
             labels,
-            taught,
+            None if taught is None else taught.float(),
             label_smoothing=settings.label_smoothing,
-            distillation=share,
+            distill_loss_weight=share,
             temperature=temperature,
         )
 
     return loss_of
 
 
-def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer, removed: Removed, *, rate: float, clip_norm: float) -> None:
+def _step(
+    loss: torch.Tensor, fitted: states.Fit, removed: Removed, *, rate: float, clip_norm: float, share: tuple[int, int]
+) -> None:
     """One step of the kept weights down the loss; a clip_norm of 0 does not clip."""
+    optimizer, scaler = fitted.optimizer, fitted.scaler
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     optimizer.zero_grad()
-    loss.backward()
-    for parameter, gone in removed.values():
-        if parameter.grad is not None:
-            parameter.grad.masked_fill_(gone, 0)
+    scaler.scale(loss).backward()
+    average_gradients(weights, *share)
+    mask_gradients(removed)
     if clip_norm > 0:
-        nn.utils.clip_grad_norm_([weight for group in optimizer.param_groups for weight in group["params"]], clip_norm)
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(weights, clip_norm)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    optimizer.step()
-    _zero(optimizer, removed)
-
-
-def _removed(model: nn.Module, masks: Mapping[str, torch.Tensor]) -> Removed:
-    """Parameter name -> (parameter, True where an entry is removed). A lowered mask takes its parameter's shape."""
-    parameters = dict(model.named_parameters())
-    removed = {}
-    for name, kept in masks.items():
-        if name not in parameters:
-            raise Refused(f"mask of {name}: the model has no such parameter")
-        weight = parameters[name]
-        if kept.numel() != weight.numel() or kept.shape[0] != weight.shape[0]:
-            raise Refused(f"mask of {name}: its shape {tuple(kept.shape)} does not fit the weight's {tuple(weight.shape)}")
-        removed[name] = (weight, ~kept.to(weight.device, torch.bool).reshape(weight.shape))
-    return removed
-
-
-@torch.no_grad()
-def _zero(optimizer: torch.optim.Optimizer, removed: Removed) -> None:
-    """Set removed weights and their moments to +0."""
-    for parameter, gone in removed.values():
-        held = optimizer.state.get(parameter, {})
-        for tensor in (parameter, *(held[moment] for moment in states.MOMENTS if moment in held)):
-            tensor.masked_fill_(gone, 0)
-
-
-def _check_removed(removed: Removed) -> None:
-    for name, (parameter, gone) in removed.items():
-        alive = int(torch.count_nonzero(parameter.detach()[gone]))
-        if alive:
-            raise Refused(f"{name}: {alive} of {int(gone.sum())} removed weights are not 0 after an epoch of recovery")
-
-
-def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Matrices decay; vectors, scalars, position embeddings and class tokens do not."""
-    decayed, free = [], []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            is_free = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in NOT_DECAYED
-            (free if is_free else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    scaler.step(optimizer)
+    scaler.update()
+    zero(optimizer, removed, states.MOMENTS)
 
 
 def _device(model: nn.Module) -> torch.device:

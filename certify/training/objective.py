@@ -16,7 +16,7 @@ def objective(
     teacher: torch.Tensor | None,
     *,
     label_smoothing: float,
-    distillation: float,
+    distill_loss_weight: float,
     temperature: float,
 ) -> torch.Tensor:
     """Mean over the batch of label loss and distillation.
@@ -24,16 +24,16 @@ def objective(
         (1 - a) CE_ls(logits, labels) + a tau^2 KL(softmax(teacher / tau) || softmax(logits / tau))
 
     logits, teacher : (B, K). labels : (B,) true classes.
-    a = distillation in [0, 1], tau = temperature > 0. labels may be None at a = 1, teacher at a = 0.
+    a = distill_loss_weight in [0, 1], tau = temperature > 0. labels may be None at a = 1, teacher at a = 0.
     """
     loss = logits.new_zeros(())
-    if distillation < 1:
+    if distill_loss_weight < 1:
         assert labels is not None
-        loss = loss + (1 - distillation) * F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    if distillation > 0:
+        loss = loss + (1 - distill_loss_weight) * F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    if distill_loss_weight > 0:
         assert teacher is not None
         student, taught = (F.log_softmax(z / temperature, dim=1) for z in (logits, teacher))
-        loss = loss + distillation * temperature**2 * F.kl_div(student, taught, reduction="batchmean", log_target=True)
+        loss = loss + distill_loss_weight * temperature**2 * F.kl_div(student, taught, reduction="batchmean", log_target=True)
     return loss
 
 

@@ -361,3 +361,11 @@ def test_wrong_options_of_cast_are_one_sentence(options: dict[str, Any], words: 
 def test_more_than_sixteen_slots_are_refused() -> None:
     with pytest.raises(Refused, match="up to 16 slots"):
         cheapest(np.ones((1, 1, 17)), np.eye(17)[None], 8)
+
+
+def test_compensation_with_inputs_that_are_always_zero() -> None:
+    u = np.random.default_rng(1).normal(size=(3, 2, 4))
+    moments = np.stack([np.zeros((4, 4)), np.diag([1.0, 0, 0, 2.0])])
+    kept, _ = cheapest(u, moments, 2)
+    found = compensated(u, moments, kept, ridge=1e-2)
+    assert np.allclose(found, np.where(kept, u, 0.0)), "nothing to make up for, nothing moved"

@@ -8,7 +8,7 @@ import torch
 from certify.data import check_classes, load_samples, split
 from certify.networks.vision import import_timm
 from certify.records import Recipe
-from certify.training import train
+from certify.training import accuracy, fit
 
 
 def test_embedded_recipe_learns():
@@ -25,6 +25,7 @@ def test_embedded_recipe_learns():
         torch.manual_seed(recipe.seed)
         model = import_timm().create_model(recipe.model.name, num_classes=recipe.model.num_classes, **recipe.model.kwargs)
     losses = []
-    short = replace(recipe.training, epochs=6, accuracy=0.2)
-    train(model, samples, splits, short, seed=recipe.seed, state=None, progress=lambda *event: losses.append(event[2]))
+    short, train = replace(recipe.training, epochs=6), splits.indices["train"]
+    fit(model, samples, train, short, seed=recipe.seed, state=None, progress=lambda *event: losses.append(event[2]))
+    assert accuracy(model, samples, splits.indices["tuning"]) >= 0.2
     assert losses[-1] < losses[0] < 2.4

@@ -28,7 +28,7 @@ def test_objective_by_hand():
         torch.tensor([label, label]),
         batch[1],
         label_smoothing=smoothing,
-        distillation=share,
+        distill_loss_weight=share,
         temperature=temperature,
     )
     assert found.item() == pytest.approx(expected, rel=1e-12)
@@ -36,7 +36,7 @@ def test_objective_by_hand():
 
 def test_objective_without_labels_is_zero_at_the_teacher_only():
     logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
-    options = {"label_smoothing": 0.0, "distillation": 1.0, "temperature": 3.0}
+    options = {"label_smoothing": 0.0, "distill_loss_weight": 1.0, "temperature": 3.0}
     assert objective(logits, None, logits + 7, **options).item() == pytest.approx(0, abs=1e-6)
     assert objective(logits, None, -logits, **options).item() > 0.1
 

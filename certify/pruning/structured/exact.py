@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from certify.records import Refused
@@ -138,7 +136,8 @@ def compensated(slots: Array, moments: Array, kept: Array, *, ridge: float) -> A
         part = slice(start, start + step)
         u, mask, gram = slots[:, part], kept[:, part], moments[part]
         lost = np.einsum("gij,rgj->rgi", gram, np.where(mask, 0.0, u))
-        damping = ridge * np.maximum(np.einsum("gii->g", gram) / n, math.ulp(0.0))
+        mean = np.einsum("gii->g", gram) / n
+        damping = ridge * np.where(mean > 0, mean, 1.0)  # inputs that are always zero leave nothing to make up for
         both = mask[..., :, None] & mask[..., None, :]
         system = np.where(both, gram + damping[:, None, None] * eye, 0.0) + np.where(mask, 0.0, 1.0)[..., None] * eye
         found[:, part] = np.where(mask, u + np.linalg.solve(system, np.where(mask, lost, 0.0)[..., None])[..., 0], 0.0)
