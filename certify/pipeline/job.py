@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,7 +31,7 @@ from certify.networks.masking import masked_state, masks
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
-from certify.pipeline.making import gather, make
+from certify.pipeline.making import after_selection, gather, make, movements_of
 from certify.pruning import check_plan
 from certify.records import (
     Evidence,
@@ -47,7 +48,7 @@ from certify.records import (
 )
 from certify.records.files import read_json, write_json
 from certify.records.hashing import sha256_file, sha256_json
-from certify.records.recipe import PlanRecipe
+from certify.records.recipe import PlanRecipe, RecoveryRecipe
 from certify.report import write_report
 from certify.risk import check_split, guarantee
 from certify.spectra import kinds_of, layer_table
@@ -102,7 +103,7 @@ class Job:
         return read_checkpoint(self.run.plan(name, "model.safetensors"))
 
     def pair(self, name: str) -> Pair:
-        kind = "given" if name == GIVEN else "recovered" if self.recipe.recovery.epochs else "masked"
+        kind = "given" if name == GIVEN else "recovered" if self._recovery(name).epochs else "masked"
         return Pair(digest(self.reference_state), digest(self.shipped_state(name)), self.recipe.model.name, kind)
 
     def _classes(self) -> int:
@@ -240,13 +241,18 @@ class Job:
 
         self._stage("evidence", [self.run.path("reference.safetensors"), self.run.path("targets.json")], [path], work)
 
+    def _movements(self, kept: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], int]:
+        reference, train = self.model(self.reference_state), self.split.indices["train"]
+        settings, seed = self.recipe.recovery, self.recipe.seed
+        return movements_of(reference, kept, self.samples, train, settings, seed=seed, teacher=reference)
+
     def plan_beside(self, wanted: PlanRecipe) -> Plan:
         """A plan the recipe does not name, from evidence collected for it."""
         targets = self._targets_of(wanted)
         check_plan(targets, wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
         model = self.model(self.reference_state)
         found = gather(model, targets, self.samples, self.split, self.recipe.evidence, [wanted], seed=self.recipe.seed)
-        return make(targets, found, wanted, seed=self.recipe.seed)
+        return make(targets, found, wanted, seed=self.recipe.seed, reallocate=self._movements)
 
     def spectra(self) -> None:
         path = self.run.path("spectra.parquet")
@@ -264,7 +270,7 @@ class Job:
             def work(wanted: Any = wanted, folder: Path = folder) -> None:
                 targets = self._targets_of(wanted)
                 evidence = Evidence.load(self.run.path("evidence.safetensors"))
-                make(targets, evidence, wanted, seed=self.recipe.seed).save(folder)
+                make(targets, evidence, wanted, seed=self.recipe.seed, reallocate=self._movements).save(folder)
 
             reads = [self.run.path("evidence.safetensors"), self.run.path("targets.json")]
             self._stage(f"plan {wanted.name}", reads, [folder / "plan.safetensors", folder / "plan.json"], work)
@@ -306,7 +312,8 @@ class Job:
             return state_of(load_state(copy.deepcopy(self.network), read_checkpoint(path), str(path)))
         plan = Plan.load(self.run.plan(name))
         masked = masked_state(self.reference_state, plan)
-        if not self.recipe.recovery.epochs:
+        settings = self._recovery(name)
+        if not settings.epochs:
             return masked
         model = self.model(masked)
         state_file = self.run.plan(name, "recovery.state.safetensors")
@@ -314,7 +321,7 @@ class Job:
             model,
             self.samples,
             self.split.indices["train"],
-            self.recipe.recovery,
+            settings,
             seed=self.recipe.seed,
             state=state_file,
             teacher=self.model(self.reference_state),
@@ -323,6 +330,10 @@ class Job:
         )
         state_file.unlink(missing_ok=True)
         return state_of(model)
+
+    def _recovery(self, name: str) -> RecoveryRecipe:
+        """The recovery of one plan: what its selection leaves of the declared budget."""
+        return after_selection(self.recipe.recovery, Plan.load(self.run.plan(name)), len(self.split.indices["train"]))
 
     def _ladder(self, shipped: State, kind: str, plan: Plan | None, path: Path) -> None:
         indices = self.split.indices["calibration"]

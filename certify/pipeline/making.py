@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from certify.data.drawing import balanced
 from certify.data.sources import Samples
 from certify.networks.evidence import GRAM_BLOCK, STREAMED, collect
 from certify.networks.sensitivity import sense
-from certify.pruning import method_of, prune
+from certify.pruning import check_plan, method_of, prune
+from certify.pruning.method import Request
 from certify.pruning.structured.orders import ORDERS
+from certify.pruning.unstructured.ser import over_pruned
 from certify.records import Evidence, Plan, Splits, Target
 from certify.records.hashing import sha256_json
-from certify.records.recipe import EvidenceRecipe, PlanRecipe
+from certify.records.recipe import EvidenceRecipe, PlanRecipe, RecoveryRecipe
+from certify.training.movement import movement, selection_steps
 
 BATCH = 128
+# Fact of a plan: steps spent on choosing what to restore.
+SELECTION = "selection_steps"
 
 
 def parts_for(plans: Iterable[PlanRecipe]) -> tuple[tuple[str, ...], int]:
@@ -62,9 +72,19 @@ def gather(
     return sense(model, found, targets, batches(), parts=rest)
 
 
-def make(targets: Sequence[Target], evidence: Evidence, wanted: PlanRecipe, *, seed: int) -> Plan:
-    """The plan a recipe asks for."""
-    return prune(
+# Masks by target -> (how far each removed weight moved when they alone were trained, by target; steps that took).
+Reallocate = Callable[[Mapping[str, np.ndarray]], tuple[Mapping[str, np.ndarray], int]]
+
+
+def make(targets: Sequence[Target], evidence: Evidence, wanted: PlanRecipe, *, seed: int, reallocate: Reallocate) -> Plan:
+    """The plan a recipe asks for. `reallocate` is called where the method restores by movement."""
+    asked = check_plan(targets, wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
+    steps = 0
+    if "movements" in asked.method.needs:
+        over = over_pruned(Request(asked.targets, evidence, wanted.sparsity, seed=seed), asked.options)
+        movements, steps = reallocate(over)
+        evidence = replace(evidence, parts={**evidence.parts, "movements": movements})
+    plan = prune(
         targets,
         evidence,
         name=wanted.name,
@@ -74,3 +94,36 @@ def make(targets: Sequence[Target], evidence: Evidence, wanted: PlanRecipe, *, s
         seed=seed,
         options=wanted.options,
     )
+    return replace(plan, facts={**plan.facts, SELECTION: steps}) if steps else plan
+
+
+def movements_of(
+    model: nn.Module,
+    kept: Mapping[str, np.ndarray],
+    samples: Samples,
+    indices: Sequence[int],
+    settings: RecoveryRecipe,
+    *,
+    seed: int,
+    teacher: nn.Module,
+) -> tuple[dict[str, np.ndarray], int]:
+    """Movements of the weights that `kept` removes from `model`, and the optimisation steps they took.
+
+    kept : target name -> (rows, cols) mask. The removed weights are set to 0 first; `model` is left as it is.
+    """
+    masked = copy.deepcopy(model)
+    masks = {f"{name}.weight": torch.from_numpy(mask.copy()) for name, mask in kept.items()}
+    for name, mask in masks.items():
+        weight = masked.get_parameter(name).data
+        weight[~mask.reshape(weight.shape)] = 0
+    gone, total = sum(int((~mask).sum()) for mask in kept.values()), sum(mask.size for mask in kept.values())
+    steps = selection_steps(gone, total, math.ceil(len(indices) / settings.batch_size))
+    found = movement(masked, samples, indices, masks, settings, steps=steps, seed=seed, teacher=teacher)
+    return {name: found[f"{name}.weight"].reshape(mask.shape) for name, mask in kept.items()}, steps
+
+
+def after_selection(settings: RecoveryRecipe, plan: Plan, samples: int) -> RecoveryRecipe:
+    """The recovery that is left of a declared budget when the plan's selection has used its part; whole epochs."""
+    spent = int(plan.facts.get(SELECTION, 0))
+    used = math.ceil(spent / math.ceil(samples / settings.batch_size))
+    return replace(settings, epochs=max(0, settings.epochs - used))

@@ -163,14 +163,17 @@ def _account(path: Path, ladder: Ladder) -> None:
 
 
 def _removed(path: Path, ladder: Ladder, plan: Plan, reference: Checkpoint) -> None:
-    """The layer rows speak of the entries the plan removes from the reference."""
+    """The layer rows speak of what the plan takes from the reference: removed entries, and changes of the others."""
     kept = {edit.target: edit.kept for edit in plan.edits}
+    shipped = tensors.masked(reference, plan, str(path))
     for row in ladder.layers:
         mask = kept.get(row["target"])
         if mask is None:
             raise Refused(f"{path}: its layer table has {row['target']}, which the plan does not edit")
-        gone = reference[f"{row['target']}.weight"].matrix(len(mask))[~mask].astype(np.float64)
-        expected = {"removed": gone.size, "frobenius_squared": float(gone @ gone), "l1": float(np.abs(gone).sum())}
+        name = f"{row['target']}.weight"
+        before, after = (state[name].matrix(len(mask)).astype(np.float64) for state in (reference, shipped))
+        gone = (before - after).reshape(-1)
+        expected = {"removed": int(np.sum(~mask)), "frobenius_squared": float(gone @ gone), "l1": float(np.abs(gone).sum())}
         for key, value in expected.items():
             if key in row and not math.isclose(row[key], value, rel_tol=1e-9, abs_tol=1e-300):
                 raise Refused(f"{path}: {row['target']} states {key} = {row[key]!r}, the removed weights give {value!r}")

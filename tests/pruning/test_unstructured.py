@@ -144,7 +144,7 @@ def test_reallocation_restores_to_the_exact_count(hundredths: int, margin: float
     from certify.pruning.method import Request
     from certify.pruning.unstructured.ser import over_pruned
 
-    first = over_pruned(Request(tuple(TARGETS), TIED, sparsity, seed=3), margin=margin, signal="regime", strength=1.0)
+    first = over_pruned(Request(tuple(TARGETS), TIED, sparsity, seed=3), {"margin": margin})
     back = np.concatenate([moved[e.target][e.kept & ~first[e.target]] for e in plan.edits])
     gone = np.concatenate([moved[e.target][~e.kept] for e in plan.edits])
     assert not np.any(np.concatenate([(~e.kept & first[e.target]).ravel() for e in plan.edits])), "only removed weights can go"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +18,17 @@ FIRST_REALLOCATED = 0.20  # the hybrid's last step of plain magnitude
 ALLOWED_DROP = 0.007
 
 
-def over_pruned(request: Request, *, margin: float, signal: str, strength: float) -> dict[str, np.ndarray]:
-    """Masks of spectral edge budgeting at sparsity s + margin; the layer weights are those of s."""
+def over_pruned(request: Request, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Masks of spectral edge budgeting at sparsity s + margin, layer weights as at s; `options` are those of `ser` or `hybrid`.
+
+    What they remove is the reservoir: the weights whose movement `ser` reads.
+    """
+    margin = options["margin"]
     assert request.sparsity is not None
     if not margin >= 0 or request.sparsity + margin >= 1:
         raise Usage(f"margin = {margin}: sparsity {request.sparsity} and margin together must stay below 1")
-    weights = layer_weights(request, request.sparsity, signal=signal, strength=strength)
-    return cut(request, weights, round(request.sparsity + margin, 12))
+    own = {key: options[key] for key in ("signal", "strength") if key in options}
+    return cut(request, layer_weights(request, request.sparsity, **own), round(request.sparsity + margin, 12))
 
 
 def ser(
@@ -40,7 +45,7 @@ def ser(
     if priority not in PRIORITIES:
         raise Usage(f"priority = {priority!r} is none of {', '.join(PRIORITIES)}")
     assert request.sparsity is not None
-    over = over_pruned(request, margin=margin, signal=signal, strength=strength)
+    over = over_pruned(request, {"margin": margin, "signal": signal, "strength": strength})
     weights = layer_weights(request, request.sparsity, signal=signal, strength=strength)
     names = list(over)
     removed = np.concatenate([~over[name].reshape(-1) for name in names])
