@@ -113,14 +113,15 @@ def peak(cells: int, workers: int | None, times: int) -> str:
             if summary.done != cells:
                 raise SystemExit(f"{summary.done} of {cells} cells have a row")
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return f"{_resident(used[0].ru_maxrss):.2f} {sum(one.ru_utime + one.ru_stime for one in used):.3f}"
+    return f"{resident():.2f} {sum(one.ru_utime + one.ru_stime for one in used):.3f}"
 
 
-def _resident(maximum: int) -> float:
+def resident() -> float:
     """Peak resident MiB of this program. Linux lets ru_maxrss start at the parent's, so there the kernel's own mark is read."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024.0
+    maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return maximum / (1024.0**2 if sys.platform == "darwin" else 1024.0)
 
 

@@ -13,4 +13,5 @@ STUDIES = {
     "gaussian-budgets": "simulations.studies.gaussian_budgets",
     "randomness": "simulations.studies.randomness",
     "pruning-masks": "simulations.studies.pruning_masks",
+    "pruning-recovery": "simulations.studies.pruning_recovery",
 }
