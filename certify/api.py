@@ -100,7 +100,8 @@ def fit_spectra(model: nn.Module, targets: Sequence[Target]) -> tuple[Spectrum, 
     from certify.networks.evidence import collect as gather
     from certify.spectra import kinds_of, layer_table
 
-    return layer_table(gather(model, targets, (), split=sha256_json([])).weights, kinds=kinds_of(targets))
+    weights = gather(model, targets, (), split=sha256_json([]), parts=()).weights
+    return layer_table(weights, kinds=kinds_of(targets))
 
 
 def prune(

@@ -40,29 +40,41 @@ def sensitivities(model: nn.Module, targets: Sequence[Target], batches: Sequence
 
     h is the target's output over all tokens t and coordinates i, the derivative taken at the dense network in float64. It is an
     L_s for infinitely small changes only: scores made of it are estimates (tier resolved) and no bound for the mask they choose.
+    Where a layer's first axis is not the sample (windows of a Swin transformer), samples run one by one.
     Of more than CLASSES classes the largest logits of each sample are taken.
     Returns target name -> (samples,).
     """
     network = copy.deepcopy(model).double().eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    modules = dict(network.named_modules())
-    found: dict[str, list[np.ndarray]] = {target.name: [] for target in targets}
+    names = [target.name for target in targets]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for batch in batches:
-        outputs: dict[str, list[Tensor]] = {name: [] for name in found}
-        handles = [modules[name].register_forward_hook(_keep(outputs[name])) for name in found]
-        try:
-            with torch.enable_grad():
-                logits = network(batch.double().requires_grad_(True))
-        finally:
-            for handle in handles:
-                handle.remove()
-        unused = next((name for name, kept in outputs.items() if not kept), None)
-        if unused is not None:
-            raise Refused(f"{unused}: the forward pass never uses this layer; exclude it")
-        for name, values in _answers(logits, outputs).items():
-            found[name].append(values)
+        logits, outputs = _outputs(network, names, batch)
+        if any(len(tensor) != len(batch) for kept in outputs.values() for tensor in kept):
+            parts = [_answers(*_outputs(network, names, image)) for image in batch.split(1)]
+        else:
+            parts = [_answers(logits, outputs)]
+        for part in parts:
+            for name, values in part.items():
+                found[name].append(values)
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def _outputs(network: nn.Module, names: Sequence[str], images: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
+    """The logits, and what each named module returned, call by call, still attached to the graph."""
+    outputs: dict[str, list[Tensor]] = {name: [] for name in names}
+    handles = [network.get_submodule(name).register_forward_hook(_keep(outputs[name])) for name in names]
+    try:
+        with torch.enable_grad():
+            logits = network(images.double().requires_grad_(True))
+    finally:
+        for handle in handles:
+            handle.remove()
+    unused = next((name for name, kept in outputs.items() if not kept), None)
+    if unused is not None:
+        raise Refused(f"{unused}: the forward pass never uses this layer; exclude it")
+    return logits, outputs
 
 
 def _keep(outputs: list[Tensor]) -> Callable[..., None]:
@@ -81,7 +93,7 @@ def _answers(logits: Tensor, outputs: dict[str, list[Tensor]]) -> dict[str, np.n
         last = place == largest.shape[1] - 1
         gradients = iter(torch.autograd.grad(largest[:, place].sum(), flat, retain_graph=not last, allow_unused=True))
         for name, kept in outputs.items():
-            sums = [found.abs().flatten(1).sum(1) for found in (next(gradients) for _ in kept) if found is not None]
+            sums = [found.abs().reshape(len(logits), -1).sum(1) for found in (next(gradients) for _ in kept) if found is not None]
             if sums:
                 best[name] = torch.maximum(best[name], torch.stack(sums).sum(0))
     return {name: values.numpy() for name, values in best.items()}

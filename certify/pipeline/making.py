@@ -125,5 +125,7 @@ def movements_of(
 def after_selection(settings: RecoveryRecipe, plan: Plan, samples: int) -> RecoveryRecipe:
     """The recovery that is left of a declared budget when the plan's selection has used its part; whole epochs."""
     spent = int(plan.facts.get(SELECTION, 0))
+    if not spent:
+        return settings
     used = math.ceil(spent / math.ceil(samples / settings.batch_size))
     return replace(settings, epochs=max(0, settings.epochs - used))

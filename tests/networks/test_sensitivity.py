@@ -94,3 +94,26 @@ def test_a_layer_that_is_never_used_is_named() -> None:
     model.spare = nn.Linear(2, 2)
     with pytest.raises(Refused, match="spare: the forward pass never uses"):
         sensitivities(model, describe(model), [images])
+
+
+class Windows(nn.Module):
+    """Splits six tokens of each image into windows of three, which become the first axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.c = nn.Linear(5, 5), nn.Linear(5, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.tanh(self.a(x.reshape(-1, 3, 5)))
+        return self.c(h.reshape(len(x), 6, 5).mean(1))
+
+
+def test_windows_are_not_taken_for_samples() -> None:
+    torch.manual_seed(2)
+    model, images = Windows(), torch.randn(4, 6, 5)
+    targets = describe(model)
+    whole = sensitivities(model, targets, [images])
+    single = [sensitivities(model, targets, [image]) for image in images.split(1)]
+    assert whole["a"].shape == (4,)
+    for name in ("a", "c"):
+        assert np.allclose(whole[name], np.concatenate([each[name] for each in single]), rtol=1e-12)
