@@ -61,9 +61,9 @@ EDITS = (
     ),
     _edit(
         "pruning/masks",
-        "np.partition(scores, count - 1)[count - 1]",
-        "np.partition(scores, count)[count]",
-        "one entry too many",
+        "kept = scores > cut",
+        "kept = scores >= cut",
+        "ties stay",
         "pruning/test_masks",
     ),
     _edit(

@@ -173,6 +173,26 @@ def test_a_layer_that_costs_nothing_goes_first_and_a_dear_one_last() -> None:
     assert removed["a"] == 60 and removed["b"] > 0 and removed["c"] == 0
 
 
+def test_no_layer_is_bought_whole_for_a_saturated_price() -> None:
+    """Two layers alike; thinning one saturates early, as when nothing of the signal is left. Its last weights are not cheap."""
+    weights = {name: np.random.default_rng(seed).normal(size=(10, 10)) for seed, name in enumerate("ab")}
+    early = np.minimum(np.array(COST_LEVELS) * 2.5, 1.0)
+    late = 0.9 * np.array(COST_LEVELS) ** 2
+    evidence = Evidence("a" * 64, "b" * 64, 1, weights, {"costs": {"a": early, "b": late}})
+    targets = [Target(name, "linear", (10, 10)) for name in "ab"]
+    plan = prune(targets, evidence, name="p", method="budget-measured", sparsity=0.6, options={"score": "magnitude"})
+    removed = {edit.target: edit.removed for edit in plan.edits}
+    levels = [0, *(round(100 * level) for level in COST_LEVELS)]
+
+    def price(costs: np.ndarray) -> np.ndarray:
+        return rising(np.array(levels), np.concatenate([[0.0], -np.log(1 - np.minimum(costs, 0.999))]))
+
+    best = min(
+        range(20, 101), key=lambda n: float(np.interp(n, levels, price(early))) + float(np.interp(120 - n, levels, price(late)))
+    )
+    assert removed["a"] == best < 50 < removed["b"]
+
+
 def test_one_bound_is_the_least_over_orders() -> None:
     evidence, paths = made_evidence(1)
     removed = evidence.weights["a"]

@@ -369,3 +369,9 @@ def test_compensation_with_inputs_that_are_always_zero() -> None:
     kept, _ = cheapest(u, moments, 2)
     found = compensated(u, moments, kept, ridge=1e-2)
     assert np.allclose(found, np.where(kept, u, 0.0)), "nothing to make up for, nothing moved"
+
+
+def test_the_greedy_search_is_exact_for_uncorrelated_inputs() -> None:
+    rng = np.random.default_rng(11)
+    u, moments = rng.normal(size=(20, 3, 8)), np.stack([np.diag(rng.gamma(0.5, size=8)) for _ in range(3)])
+    assert np.array_equal(greedy(u, moments, 3)[0], cheapest(u, moments, 3)[0])

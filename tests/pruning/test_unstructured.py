@@ -115,6 +115,9 @@ def test_a_negative_strength_turns_the_budgets_round() -> None:
         assert up[name] - 1 == pytest.approx(1 - down[name], abs=1e-12)
     assert up["tiny"] == down["tiny"] == 1.0, "three singular values have no bulk: no signal, z = 0"
     assert up["blocks.0.mlp.fc2"] > 1 > up["blocks.0.mlp.fc1"], "the wider bulk is cut harder"
+    plans = [make("seb", sparsity=0.5, strength=strength) for strength in (0.0, 0.4, -0.4)]
+    plain, cut, spared = ({edit.target: edit.removed for edit in plan.edits} for plan in plans)
+    assert cut["blocks.0.mlp.fc2"] > plain["blocks.0.mlp.fc2"] > spared["blocks.0.mlp.fc2"]
 
 
 def test_shuffling_deals_the_same_edges_to_other_layers() -> None:
@@ -223,6 +226,16 @@ def test_the_last_column_alone_is_the_classical_surgeon() -> None:
     expected = weight[0] - weight[0, 0] / inverse[0, 0] * inverse[0]
     values = plan.edits[0].values
     assert values is not None and np.allclose(values[0], expected, atol=1e-6) and values[0, 0] == 0
+
+
+def test_blocks_of_columns_are_a_matter_of_speed() -> None:
+    """Under a pattern masks are decided group by group, so any block gives the same masks and the same weights."""
+    whole = make("sparsegpt", pattern="2:4")
+    for block in (4, 12):
+        plan = make("sparsegpt", pattern="2:4", block=block)
+        for one, two in zip(plan.edits, whole.edits, strict=True):
+            assert one.values is not None and two.values is not None
+            assert np.array_equal(one.kept, two.kept) and np.allclose(one.values, two.values, atol=1e-6)
 
 
 def test_a_pattern_in_another_order_holds_in_that_order() -> None:
