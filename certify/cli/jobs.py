@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -145,8 +146,20 @@ def bound(folder: RunFolder, json: Json = False) -> None:
 
 
 def recover(folder: RunFolder, json: Json = False) -> None:
-    """Fine-tune each plan with its mask frozen; the recovered network is a new pair with a ladder of its own."""
-    _go_on(folder, "recovery", json)
+    """Fine-tune each plan with its mask frozen; the recovered network is a new pair with a ladder of its own.
+
+    Data-parallel: torchrun --nproc-per-node N -m certify.cli recover RUN
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        _go_on(folder, "recovery", json)
+        return
+    from certify.pipeline import recover_together
+
+    first = os.environ.get("RANK") == "0"
+    with progress_bar(json or not first) as progress:
+        run = recover_together(folder, progress)
+    if first:
+        _say(run, json)
 
 
 def guarantee(folder: RunFolder, json: Json = False) -> None:
@@ -218,6 +231,10 @@ def _go(recipe: Recipe, folder: Path, until: str, json: bool) -> None:
 
     with progress_bar(json) as progress:
         run = run_pipeline(recipe, folder, until=until, progress=progress)
+    _say(run, json)
+
+
+def _say(run: Run, json: bool) -> None:
     found = summary(run)
     if json:
         as_json(found)

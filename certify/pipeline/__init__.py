@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch.distributed as dist
 from threadpoolctl import threadpool_limits
 
-from certify.pipeline.job import Job, Progress
+from certify.pipeline.job import Job
+from certify.pipeline.workspace import Progress
 from certify.records import Plan, Recipe, Run
 from certify.records.recipe import PlanRecipe
+from certify.training.distributed import told
 
 STAGES = (
     "splits",
@@ -37,6 +40,30 @@ def run(recipe: Recipe, folder: Path, *, until: str = "report", progress: Progre
         for stage in STAGES[: STAGES.index(until) + 1]:
             getattr(job, stage)()
     return run
+
+
+def recover_together(folder: Path, progress: Progress | None = None) -> Run:
+    """`run` up to the recovery, each fine-tuning data-parallel over the processes that torchrun started.
+
+    Process 0 does every stage and writes every file; the others wait for the name of a plan and fine-tune it with it. The result
+    is that of one process up to the order of sums. Source: `certify.training.distributed`.
+    """
+    dist.init_process_group("gloo")
+    try:
+        if dist.get_rank() == 0:
+            try:
+                return run(Run.open(folder).recipe(), folder, until="recovery", progress=progress)
+            finally:
+                told(None)
+        job: Job | None = None
+        while (name := told(None)) is not None:
+            found = Run.open(folder)
+            job = job or Job(found, found.recipe(), lambda label, share: None)
+            with threadpool_limits(job.recipe.threads):
+                job.shipped(name)
+        return Run.open(folder)
+    finally:
+        dist.destroy_process_group()
 
 
 def plan_beside(run: Run, wanted: PlanRecipe, progress: Progress) -> Plan:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-import certify
 from certify.bounds import ladder, measure
 from certify.data.register import look, register_path
-from certify.data.sources import Samples, check_classes, load_samples
 from certify.data.splitting import split
 from certify.networks.loading import (
     State,
     build,
     digest,
     load_state,
-    preprocessing,
     read_checkpoint,
     save_state,
     state_of,
@@ -31,96 +26,33 @@ from certify.networks.masking import masked_state, masks
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
-from certify.pipeline.making import after_selection, gather, make, movements_of
-from certify.pruning import check_plan
+from certify.pipeline.gradual import Setting, gradual
+from certify.pipeline.making import check, gather, make, movements_of
+from certify.pipeline.workspace import Workspace
 from certify.records import (
     Evidence,
     Outcomes,
     Pair,
     Plan,
-    Recipe,
     Refused,
-    Run,
-    Splits,
     Target,
     Unmet,
+    Usage,
     save_spectra,
 )
 from certify.records.files import read_json, write_json
-from certify.records.hashing import sha256_file, sha256_json
-from certify.records.recipe import PlanRecipe, RecoveryRecipe
+from certify.records.hashing import sha256_json
+from certify.records.recipe import PlanRecipe
 from certify.report import write_report
 from certify.risk import check_split, guarantee
 from certify.spectra import kinds_of, layer_table
+from certify.training.distributed import processes, told
 from certify.training.loop import accuracy, fit
 from certify.verifier import verify
 
-Progress = Callable[[str, float], None]
 
-
-class Job:
-    """One recipe in one folder. Networks and images are loaded when a stage first needs them."""
-
-    def __init__(self, run: Run, recipe: Recipe, progress: Progress) -> None:
-        self.run, self.recipe, self.progress = run, recipe, progress
-        self.names = [plan.name for plan in recipe.plan] or [GIVEN]
-        torch.set_num_threads(recipe.threads)
-        torch.use_deterministic_algorithms(True)
-
-    # What stages share, read from the folder.
-
-    @cached_property
-    def network(self) -> nn.Module:
-        return build(self.recipe.model)
-
-    @cached_property
-    def samples(self) -> Samples:
-        samples = load_samples(self.recipe.data, preprocessing(self.network, self.recipe.model))
-        check_classes(samples, self._classes())
-        if self.run.path("splits.json").exists() and self.split.dataset != samples.digest:
-            raise Refused(
-                f"{samples.name}: its images are not those the splits of {self.run.folder} were made from; "
-                "restore them, or choose another --out"
-            )
-        return samples
-
-    @cached_property
-    def split(self) -> Splits:
-        return Splits.from_json(read_json(self.run.path("splits.json")))
-
-    @cached_property
-    def reference_state(self) -> State:
-        return read_checkpoint(self.run.path("reference.safetensors"))
-
-    @cached_property
-    def target_list(self) -> tuple[Target, ...]:
-        return tuple(Target.from_json(entry) for entry in read_json(self.run.path("targets.json")))
-
-    def model(self, state: State) -> nn.Module:
-        return load_state(copy.deepcopy(self.network), state, str(self.run.folder)).eval()
-
-    def shipped_state(self, name: str) -> State:
-        return read_checkpoint(self.run.plan(name, "model.safetensors"))
-
-    def pair(self, name: str) -> Pair:
-        kind = "given" if name == GIVEN else "recovered" if self._recovery(name).epochs else "masked"
-        return Pair(digest(self.reference_state), digest(self.shipped_state(name)), self.recipe.model.name, kind)
-
-    def _classes(self) -> int:
-        head = getattr(self.network, "num_classes", 0)
-        return int(head) if head else self.recipe.model.num_classes
-
-    def _stage(self, name: str, reads: list[Path], writes: list[Path], work: Callable[[], None]) -> None:
-        inputs = {
-            "recipe": self.recipe.digest,
-            "certify": certify.__version__,
-            "reads": {str(path.relative_to(self.run.folder)): sha256_file(path) for path in reads},
-        }
-        self.progress(name, 0.0)
-        self.run.stage(name, inputs, writes, work)
-        self.progress(name, 1.0)
-
-    # The stages.
+class Job(Workspace):
+    """The stages."""
 
     def check_environment(self) -> None:
         path = self.run.path("env.json")
@@ -211,15 +143,15 @@ class Job:
         state_file.unlink(missing_ok=True)
         return state
 
-    def _epochs(self, label: str) -> Callable[[int, int, float], None]:
-        return lambda epoch, epochs, loss: self.progress(f"{label} (epoch {epoch}/{epochs}, loss {loss:.3f})", epoch / epochs)
-
     def targets(self) -> None:
         """The list of targets; plans that could not be made are refused here, before anything is trained."""
 
         def work() -> None:
             for wanted in self.recipe.plan:
-                check_plan(self._targets_of(wanted), wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
+                check(self._targets_of(wanted), wanted)
+                epochs, steps = self.recipe.recovery.epochs, len(wanted.steps)
+                if steps and epochs <= steps:
+                    raise Usage(f"plan {wanted.name}: {epochs} recovery.epochs for {steps} steps and the last; give each one")
             write_json(self.run.path("targets.json"), [target.to_json() for target in describe(self.network)])
 
         self._stage("targets", [self.run.path("splits.json")], [self.run.path("targets.json")], work)
@@ -249,7 +181,7 @@ class Job:
     def plan_beside(self, wanted: PlanRecipe) -> Plan:
         """A plan the recipe does not name, from evidence collected for it."""
         targets = self._targets_of(wanted)
-        check_plan(targets, wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
+        check(targets, wanted)
         model = self.model(self.reference_state)
         found = gather(model, targets, self.samples, self.split, self.recipe.evidence, [wanted], seed=self.recipe.seed)
         return make(targets, found, wanted, seed=self.recipe.seed, reallocate=self._movements)
@@ -268,12 +200,27 @@ class Job:
             folder = self.run.plan(wanted.name)
 
             def work(wanted: Any = wanted, folder: Path = folder) -> None:
+                if wanted.steps:
+                    self._in_steps(wanted, folder)
+                    return
                 targets = self._targets_of(wanted)
                 evidence = Evidence.load(self.run.path("evidence.safetensors"))
                 make(targets, evidence, wanted, seed=self.recipe.seed, reallocate=self._movements).save(folder)
 
             reads = [self.run.path("evidence.safetensors"), self.run.path("targets.json")]
-            self._stage(f"plan {wanted.name}", reads, [folder / "plan.safetensors", folder / "plan.json"], work)
+            writes = [folder / "plan.safetensors", folder / "plan.json", *self._start(wanted.name)]
+            self._stage(f"plan {wanted.name}", reads, writes, work)
+
+    def _in_steps(self, wanted: PlanRecipe, folder: Path) -> None:
+        recipe, dense = self.recipe, self.model(self.reference_state)
+        setting = Setting(
+            dense, self._targets_of(wanted), self.samples, self.split, recipe.evidence, recipe.recovery, recipe.seed
+        )
+        plan, network = gradual(setting, wanted, states=folder, epochs_of=self._epochs)
+        plan.save(folder)
+        save_state(self._start(wanted.name)[0], state_of(network))
+        for state in folder.glob("step-*.state.safetensors"):
+            state.unlink()
 
     def bounds(self) -> None:
         """The ladder of each masked pair on the calibration split."""
@@ -294,10 +241,10 @@ class Job:
             folder = self.run.plan(name)
 
             def ship(name: str = name, folder: Path = folder) -> None:
-                save_state(folder / "model.safetensors", self._shipped(name))
+                save_state(folder / "model.safetensors", self.shipped(name))
 
             reads = [self.run.path("reference.safetensors")]
-            reads += [folder / "plan.safetensors"] if name != GIVEN else []
+            reads += [folder / "plan.safetensors", *self._start(name)] if name != GIVEN else []
             self._stage(f"recovery of {name}", reads, [folder / "model.safetensors"], ship)
 
             def bound(name: str = name, folder: Path = folder) -> None:
@@ -306,16 +253,21 @@ class Job:
             reads = [self.run.path("reference.safetensors"), folder / "model.safetensors"]
             self._stage(f"ladder of {name}, shipped", reads, [folder / "ladder.parquet"], bound)
 
-    def _shipped(self, name: str) -> State:
+    def shipped(self, name: str) -> State:
+        """The network a plan ships: the masked one, fine-tuned. Reads the folder and leaves no file but the fit's own state."""
         if name == GIVEN:
             path = Path(self.recipe.shipped)
             return state_of(load_state(copy.deepcopy(self.network), read_checkpoint(path), str(path)))
         plan = Plan.load(self.run.plan(name))
         masked = masked_state(self.reference_state, plan)
         settings = self._recovery(name)
+        start = self._start(name)
+        begun = read_checkpoint(start[0]) if start else masked
         if not settings.epochs:
-            return masked
-        model = self.model(masked)
+            return begun
+        if processes()[0] == 0:
+            told(name)
+        model = self.model(begun)
         state_file = self.run.plan(name, "recovery.state.safetensors")
         fit(
             model,
@@ -328,12 +280,9 @@ class Job:
             masks=masks(plan, masked),
             progress=self._epochs(f"recovery of {name}"),
         )
-        state_file.unlink(missing_ok=True)
+        if processes()[0] == 0:
+            state_file.unlink(missing_ok=True)
         return state_of(model)
-
-    def _recovery(self, name: str) -> RecoveryRecipe:
-        """The recovery of one plan: what its selection leaves of the declared budget."""
-        return after_selection(self.recipe.recovery, Plan.load(self.run.plan(name)), len(self.split.indices["train"]))
 
     def _ladder(self, shipped: State, kind: str, plan: Plan | None, path: Path) -> None:
         indices = self.split.indices["calibration"]

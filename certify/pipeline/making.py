@@ -15,10 +15,10 @@ from certify.data.drawing import balanced
 from certify.data.sources import Samples
 from certify.networks.evidence import GRAM_BLOCK, STREAMED, collect
 from certify.networks.sensitivity import sense
-from certify.pruning import check_plan, method_of, prune
+from certify.pruning import Asked, check_plan, method_of, prune
 from certify.pruning.method import Request
 from certify.pruning.structured.orders import ORDERS
-from certify.pruning.unstructured.ser import over_pruned
+from certify.pruning.unstructured.ser import over_pruned, reallocates
 from certify.records import Evidence, Plan, Splits, Target
 from certify.records.hashing import sha256_json
 from certify.records.recipe import EvidenceRecipe, PlanRecipe, RecoveryRecipe
@@ -76,12 +76,26 @@ def gather(
 Reallocate = Callable[[Mapping[str, np.ndarray]], tuple[Mapping[str, np.ndarray], int]]
 
 
-def make(targets: Sequence[Target], evidence: Evidence, wanted: PlanRecipe, *, seed: int, reallocate: Reallocate) -> Plan:
-    """The plan a recipe asks for. `reallocate` is called where the method restores by movement."""
+def check(targets: Sequence[Target], wanted: PlanRecipe) -> Asked:
+    """Check everything about a plan of a recipe that can be known without evidence."""
+    options = {**wanted.options, **({"first": 0.0} if wanted.drop else {})}
+    return check_plan(targets, wanted.name, wanted.method, wanted.sparsity, wanted.pattern, options)
+
+
+def make(
+    targets: Sequence[Target],
+    evidence: Evidence,
+    wanted: PlanRecipe,
+    *,
+    seed: int,
+    reallocate: Reallocate,
+    dense: Mapping[str, np.ndarray] | None = None,
+) -> Plan:
+    """The plan a recipe asks for. `reallocate` is called where the method restores by movement; dense as in `prune`."""
     asked = check_plan(targets, wanted.name, wanted.method, wanted.sparsity, wanted.pattern, wanted.options)
     steps = 0
-    if "movements" in asked.method.needs:
-        over = over_pruned(Request(asked.targets, evidence, wanted.sparsity, seed=seed), asked.options)
+    if "movements" in asked.method.needs and reallocates(wanted.sparsity or 0.0, asked.options):
+        over = over_pruned(Request(asked.targets, evidence, wanted.sparsity, seed=seed, dense=dense), asked.options)
         movements, steps = reallocate(over)
         evidence = replace(evidence, parts={**evidence.parts, "movements": movements})
     plan = prune(
@@ -93,6 +107,7 @@ def make(targets: Sequence[Target], evidence: Evidence, wanted: PlanRecipe, *, s
         pattern=wanted.pattern,
         seed=seed,
         options=wanted.options,
+        dense=dense,
     )
     return replace(plan, facts={**plan.facts, SELECTION: steps}) if steps else plan
 

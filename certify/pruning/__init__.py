@@ -9,7 +9,7 @@ from typing import Any
 from certify.pruning import emp
 from certify.pruning.allocation import budgets, swaps
 from certify.pruning.layout import Layout
-from certify.pruning.method import Method, Request
+from certify.pruning.method import Method, Request, Scores
 from certify.pruning.structured import cast
 from certify.pruning.structured.orders import LAYOUTS, ORDERS, layout_of
 from certify.pruning.unstructured import magnitude, obs, rmt, seb, ser
@@ -51,6 +51,7 @@ def prune(
     pattern: str | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    dense: Scores | None = None,
 ) -> Plan:
     """The plan of one method for the prunable targets.
 
@@ -61,17 +62,18 @@ def prune(
                order      the order of inputs in which groups are formed, see `structured.orders`;
                layout     of convolutions, flattened (channel, tap) or channel-blocked (tap, channel);
                classifier project the classifier too.
+    dense    : weights before any pruning, where the evidence is that of a pruned network; spectral signals come from them.
     """
     asked = check_plan(targets, name, method, sparsity, pattern, options or {})
     layouts: dict[str, Layout] = {}
-    gains: dict[str, float] = {}
+    gains: dict[str, dict[str, float]] = {}
     if pattern is not None:
         keep, group = parse_pattern(pattern)
         order, layout = asked.pattern_options["order"], asked.pattern_options["layout"]
         for target in asked.targets:
             found = layout_of(target, evidence, keep, group, order=order, layout=layout, seed=seed)
             layouts[target.name], gains[target.name] = found
-    made = asked.method.make(Request(asked.targets, evidence, sparsity, layouts, seed), **asked.options)
+    made = asked.method.make(Request(asked.targets, evidence, sparsity, layouts, seed, dense), **asked.options)
     missing = {target.name for target in asked.targets} ^ {edit.target for edit in made.edits}
     if missing:
         raise Refused(f"plan {name}: method {method} returned no edit, or one too many, for {sorted(missing)[0]}")

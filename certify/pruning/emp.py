@@ -121,33 +121,49 @@ def unit_scores(weight: np.ndarray, inputs: np.ndarray, lipschitz: np.ndarray, w
     return 2.0 * found / len(inputs)
 
 
+def filter_scores(weight: np.ndarray, inputs: np.ndarray, lipschitz: np.ndarray) -> np.ndarray:
+    """Bound on the budget of removing each row alone, a filter of a convolution: s_i = (2 / T) sum_s L_s sum_j |W_ij| x_sj.
+
+    Shapes as in `unit_scores`. Returns (rows,) nats. Claim EMP-T10.
+    """
+    return 2.0 * np.abs(weight) @ (lipschitz @ inputs) / len(inputs)
+
+
 def units(request: Request, *, unit: str = "neurons", width: int = 1, beta: str = "1") -> Made:
-    """Keep floor(beta N_eff) units of each block: whole columns of the layer that reads them go.
+    """Keep floor(beta N_eff) units of each block: whole columns of the layer that reads them go, or whole filters.
 
     unit  : "neurons", the inputs of layers named ..fc2, whose producer ..fc1 loses the same rows (nothing reads them any more;
-            its bias stays and is not read); or "heads", `width` consecutive inputs of layers named ..attn.proj.
+            its bias stays and is not read); "heads", `width` consecutive inputs of layers named ..attn.proj; or "filters", rows
+            of convolutions outside the stem; what comes after them (a bias, a batch norm) stays.
     width : columns of a unit: 1, or the dimension of a head.
     Scores bound each unit's budget with the evidence's first-order sensitivities (EMP-T10), so they are estimates.
     All other targets stay whole.
     """
-    suffix = {"neurons": "fc2", "heads": "attn.proj"}.get(unit)
-    if suffix is None:
-        raise Usage(f"unit = {unit!r} is none of neurons, heads")
+    has_unit = {
+        "neurons": lambda target: target.name.endswith("fc2"),
+        "heads": lambda target: target.name.endswith("attn.proj"),
+        "filters": lambda target: len(target.shape) == 4 and target.role != "stem",
+    }
+    if unit not in has_unit:
+        raise Usage(f"unit = {unit!r} is none of {', '.join(has_unit)}")
+    chosen = [target for target in request.targets if has_unit[unit](target)]
+    if not chosen:
+        raise Usage(f"units: there are no {unit} to remove; neurons are read by ..fc2, heads by ..attn.proj, filters convolve")
     share, part = _beta(beta), request.evidence.part
-    readers = [target for target in request.targets if target.name.endswith(suffix)]
-    if not readers:
-        raise Usage(f"units: no target's name ends in {suffix}, so there are no {unit} to remove")
     masks = {target.name: np.ones((target.rows, target.cols), dtype=bool) for target in request.targets}
     facts = {}
-    for target in readers:
-        weight = request.evidence.weights[target.name]
-        kept = keep_effective(unit_scores(weight, part("inputs", target.name), part("sensitivities", target.name), width), share)
+    for target in chosen:
+        sizes = request.evidence.weights[target.name], part("inputs", target.name), part("sensitivities", target.name)
+        kept = keep_effective(filter_scores(*sizes) if unit == "filters" else unit_scores(*sizes, width), share)
+        facts[target.name] = kept.to_json()
+        if unit == "filters":
+            masks[target.name][~kept.mask] = False
+            continue
         columns = np.repeat(kept.mask, width)
         masks[target.name][:, ~columns] = False
         producer = target.name[: -len("fc2")] + "fc1"
         if unit == "neurons" and _fits(request.targets, producer, target):
             masks[producer][~columns, :] = False
-        facts[target.name] = kept.to_json()
     return Made(tuple(Edit(name, mask) for name, mask in masks.items()), {"units": facts})
 
 
@@ -167,5 +183,5 @@ def keep_pixels(image: np.ndarray, mean: np.ndarray | float, beta: Fraction = Fr
 
 METHODS = (
     Method("emp", "the effective number of the scores", emp, ("own",), by_score=BY_SCORE),
-    Method("units", "the effective number of neurons or heads", units, ("own",), NEEDS),
+    Method("units", "the effective number of neurons, heads or filters", units, ("own",), NEEDS),
 )

@@ -25,6 +25,7 @@ class Request:
     sparsity : wanted share of zeros over all targets, where an amount of this kind is asked for.
     layouts  : target name -> how its inputs form the groups of a k:n pattern, where a pattern is asked for.
     seed     : of methods that draw.
+    dense    : weights before any pruning, where those of the evidence have been pruned already; spectral signals come from them.
     """
 
     targets: tuple[Target, ...]
@@ -32,11 +33,18 @@ class Request:
     sparsity: float | None = None
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     seed: int = 0
+    dense: Scores | None = None
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """Target name -> (rows, cols) float64, of the targets to edit."""
         return {target.name: self.evidence.weights[target.name] for target in self.targets}
+
+    @property
+    def dense_weights(self) -> dict[str, np.ndarray]:
+        """The same before any pruning."""
+        whole = self.evidence.weights if self.dense is None else self.dense
+        return {target.name: whole[target.name] for target in self.targets}
 
 
 @dataclass(frozen=True)

@@ -215,12 +215,11 @@ class Plan:
                 skipped=tuple((name, reason) for name, reason in about["skipped"]),
                 facts=about["facts"],
             )
+            stated = about["removed"], about["total"]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Refused(f"{folder / 'plan.json'}: not a plan ({type(error).__name__}: {error})") from None
-        if (plan.removed, plan.total) != (about["removed"], about["total"]):
-            raise Refused(
-                f"{folder / 'plan.json'}: states {about['removed']} of {about['total']}, masks say {plan.removed} of {plan.total}"
-            )
+        if (plan.removed, plan.total) != stated:
+            raise Refused(f"{folder / 'plan.json'}: states {stated[0]} of {stated[1]}, masks say {plan.removed} of {plan.total}")
         header = tensors_about(folder / "plan.safetensors")
         if header is not None and header != {"arrays": _digest(arrays)}:
             raise Refused(f"{folder / 'plan.safetensors'}: its arrays do not hash to what its header states; restore the file")

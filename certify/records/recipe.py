@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,8 @@ class PlanRecipe:
     """One plan: a method with a sparsity or a pattern, or with neither where the method finds the amount itself.
 
     include, exclude : globs over target names. options : of the method and the pattern, see `certify.pruning.prune`.
+    steps            : rising sparsities below `sparsity` at which the network is fine-tuned before it is pruned further.
+    drop             : with steps and a reallocating method: magnitude until accuracy falls by it, see `certify.pipeline.gradual`.
     """
 
     name: str
@@ -132,9 +135,12 @@ class PlanRecipe:
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[float, ...] = ()
+    drop: float = 0.0
 
     def __post_init__(self) -> None:
         _as_floats(self)
+        object.__setattr__(self, "steps", tuple(self.steps))
         object.__setattr__(self, "include", tuple(self.include))
         object.__setattr__(self, "exclude", tuple(self.exclude))
         if not self.name or any(not (c.isalnum() or c in "-_.") for c in self.name) or self.name.startswith("."):
@@ -149,6 +155,12 @@ class PlanRecipe:
             _between(self.sparsity, 0, 1, f"plan {self.name}: sparsity", open_high=True)
         if self.pattern is not None:
             parse_pattern(self.pattern)
+        rising = [0.0, *self.steps, 1.0 if self.sparsity is None else self.sparsity]
+        if self.steps and (self.sparsity is None or not all(a < b for a, b in pairwise(rising))):
+            raise Usage(f"recipe: plan {self.name}: steps rise between 0 and its sparsity, and need one; got {list(self.steps)}")
+        _between(self.drop, 0, 1, f"plan {self.name}: drop")
+        if self.drop and not self.steps:
+            raise Usage(f"recipe: plan {self.name}: drop = {self.drop} says when steps change, and there are no steps")
 
 
 @dataclass(frozen=True)
@@ -195,7 +207,8 @@ class RecoveryRecipe:
     """Frozen-mask fine-tuning with distillation from the reference network. `epochs = 0` ships the masked network.
 
     opt                 : adamw, or sgd with Nesterov momentum `momentum`.
-    distill_loss_weight : a of the loss (1 - a) CE + a tau^2 KL, tau = temperature; with timm's names.
+    distill_loss_weight : a of the loss (1 - a) CE + a tau^2 KL, tau = temperature. Unlike timm's of this name, which leaves the
+                          labels' weight at 1 when it stands alone, the two weights sum to 1.
     amp_dtype           : "", or bfloat16 or float16 for autocast; float16 scales its gradients.
     model_ema_decay     : 0, or the decay of an exponential average of the weights, which is then what is shipped.
     batch_norm          : "train" moves running statistics with the batches; "frozen" leaves them; "reestimate" also takes them

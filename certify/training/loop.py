@@ -19,7 +19,15 @@ from certify.records.outcomes import decision
 from certify.records.recipe import RecoveryRecipe
 from certify.training import state as states
 from certify.training.batch_norm import reestimate_batch_norm
-from certify.training.distributed import average_gradients, average_loss, check_model, own_part, processes
+from certify.training.distributed import (
+    average_gradients,
+    average_loss,
+    check_alike,
+    check_batch,
+    check_model,
+    own_part,
+    processes,
+)
 from certify.training.masks import Removed, check_zero, mask_gradients, removed_of, zero
 from certify.training.objective import learning_rate, objective
 from certify.training.optimizers import Average, Settings, autocast_of, optimizer_of, scaler_of
@@ -51,12 +59,12 @@ def fit(
 
     seed     : batches, augmentation and dropout of epoch e depend on (seed, e) alone.
     state    : file kept at epoch ends. The same call with the same initial model goes on from it and ends with the same
-               bytes as an uninterrupted fit on as many threads. The caller removes it.
+               bytes as an uninterrupted fit on as many threads and processes. The caller removes it.
     teacher  : network to distil from, by the share and temperature of a RecoveryRecipe; without labels, all of the loss.
     masks    : parameter name -> kept, True where the weight stays. Every other entry is 0 after each step.
     progress : called after each epoch with (epochs done, epochs, mean loss).
     Under torchrun, with a process group started, every process makes the same call and takes its part of each batch; the result
-    is that of one process up to the order of sums. The first process keeps the state file.
+    is that of one process up to the order of sums. The first process writes the state file, all of them read it.
     """
     recovery = settings if isinstance(settings, RecoveryRecipe) else None
     norms = recovery.batch_norm if recovery else "train"
@@ -68,13 +76,15 @@ def fit(
     steps = math.ceil(len(indices) / settings.batch_size)
     if settings.epochs and not steps:
         raise Refused(f"{samples.name}: no training samples; give splits.train at least one")
+    if settings.epochs:
+        check_batch(len(indices) // steps)
+    named = state is not None or processes()[1] > 1
+    key = _key(model, samples, indices, settings, seed, teacher, removed) if named else ""
+    zero(optimizer, removed, states.MOMENTS)
     average = Average(model, recovery.model_ema_decay if recovery else 0.0, removed)
     fitted = states.Fit(model, optimizer, scaler, average.model)
-    done, key = 0, ""
-    if state is not None:
-        key = _key(model, samples, indices, settings, seed, teacher, removed)
-        done = states.restore(state, key, fitted)
-    zero(optimizer, removed, states.MOMENTS)
+    done = states.restore(state, key, fitted) if state is not None else 0
+    check_alike(key, done)
     if norms == "reestimate" and not done and settings.epochs:
         reestimate_batch_norm(model, samples, indices)
         average.begin(model)
@@ -82,35 +92,20 @@ def fit(
     for epoch in range(done, settings.epochs):
         generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
         order = torch.as_tensor(indices)[torch.randperm(len(indices), generator=generator)]
-        total = 0.0
         model.train()
         if norms != "train":
             freeze_batch_norm(model)
+        # Batches of nearly equal size: none is left with a single image, which batch normalisation cannot take.
+        batches = order.tensor_split(steps)
         with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
             torch.manual_seed(_epoch_seed(seed, epoch))
-            # Batches of nearly equal size: none is left with a single image, which batch normalisation cannot take.
-            for number, batch in enumerate(order.tensor_split(steps)):
-                part = own_part(batch)
-                own = len(batch[part])
-                loss = loss_of(batch.tolist(), generator, part)
-                value = average_loss(loss.item(), own, len(batch))
-                if not math.isfinite(value):
-                    table = _table(settings)
-                    raise Refused(
-                        f"{table}: the loss is {value} in epoch {epoch + 1}, step {number + 1}; lower "
-                        f"{table}.learning_rate = {settings.learning_rate}, or look for NaN in the weights"
-                    )
-                rate = learning_rate(
-                    epoch * steps + number, settings.epochs * steps, peak=settings.learning_rate, warmup=settings.warmup
-                )
-                _step(loss, fitted, removed, rate=rate, clip_norm=settings.clip_norm, share=(own, len(batch)))
-                average.update(model)
-                total += value * len(batch)
+            loss = _epoch(fitted, average, removed, loss_of, batches, settings, epoch=epoch, generator=generator)
         check_zero(removed)
+        check_zero(average.removed)
         if state is not None and processes()[0] == 0 and _is_save_point(epoch + 1, settings.epochs, steps):
             states.save(state, key, epoch + 1, fitted)
         if progress is not None:
-            progress(epoch + 1, settings.epochs, total / len(indices))
+            progress(epoch + 1, settings.epochs, loss)
     average.into(model)
     if norms == "reestimate" and settings.epochs:
         reestimate_batch_norm(model, samples, indices)
@@ -177,6 +172,37 @@ def _loss(model: nn.Module, teacher: nn.Module | None, samples: Samples, setting
     return loss_of
 
 
+def _epoch(
+    fitted: states.Fit,
+    average: Average,
+    removed: Removed,
+    loss_of: Loss,
+    batches: Sequence[torch.Tensor],
+    settings: Settings,
+    *,
+    epoch: int,
+    generator: torch.Generator,
+) -> float:
+    """One step on each batch; returns the mean loss over the samples."""
+    total, steps = 0.0, len(batches)
+    for number, batch in enumerate(batches):
+        part = own_part(batch)
+        share = (len(batch[part]), len(batch))
+        loss = loss_of(batch.tolist(), generator, part)
+        value = average_loss(loss, *share)
+        if not math.isfinite(value):
+            table = _table(settings)
+            raise Refused(
+                f"{table}: the loss is {value} in epoch {epoch + 1}, step {number + 1}; lower "
+                f"{table}.learning_rate = {settings.learning_rate}, or look for NaN in the weights"
+            )
+        rate = learning_rate(epoch * steps + number, settings.epochs * steps, peak=settings.learning_rate, warmup=settings.warmup)
+        _step(loss, fitted, removed, rate=rate, clip_norm=settings.clip_norm, share=share)
+        average.update(fitted.model)
+        total += value * len(batch)
+    return total / sum(len(batch) for batch in batches)
+
+
 def _step(
     loss: torch.Tensor, fitted: states.Fit, removed: Removed, *, rate: float, clip_norm: float, share: tuple[int, int]
 ) -> None:
@@ -229,6 +255,7 @@ def _key(
             "settings": {_table(settings): asdict(settings)},
             "seed": seed,
             "threads": torch.get_num_threads(),
+            "processes": processes()[1],
             "samples": [samples.digests[index] for index in indices],
             "preprocessing": samples.preprocessing,
             "model": states.digest(model.state_dict()),

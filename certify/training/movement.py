@@ -22,8 +22,8 @@ RATE, LAST, LEAST_STEPS = 8.0, 0.25, 128
 
 
 def selection_steps(trainable: int, total: int, steps_an_epoch: int) -> int:
-    """2 · trainable share · steps an epoch, at least LEAST_STEPS (methods/mp-pruning 1.8)."""
-    return max(LEAST_STEPS, math.ceil(2.0 * trainable / total * steps_an_epoch))
+    """2 · trainable share · steps an epoch, rounded up, at least LEAST_STEPS (methods/mp-pruning 1.8)."""
+    return max(LEAST_STEPS, -(-2 * trainable * steps_an_epoch // total))
 
 
 def movement(
@@ -40,9 +40,9 @@ def movement(
 ) -> dict[str, np.ndarray]:
     """|w_end - w_start| of every removed weight after `steps` steps in which removed weights alone were trained.
 
-    model    : the pruned network; it is left as it is. Kept weights, biases, norms and their statistics do not move; dropout off.
+    model    : the network; it is left as it is. Kept weights, biases, norms and their statistics do not move; dropout off.
     kept     : weight name -> mask, True where a weight stays; the others are the reservoir. Masks may be lowered.
-    origin   : weight name -> values that reservoir weights start from; None starts them at 0, where the pruned network has them.
+    origin   : weight name -> values that reservoir weights start from; None starts them at 0.
     settings : batch size, label smoothing, augmentation, and the learning rate, taken RATE times and falling to LAST of it.
     Loss: smoothed cross-entropy plus the mean squared difference to the teacher's logits (weight 1); without labels the latter.
     AdamW without decay. The published text leaves form and start open; these are the defaults of methods/mp-pruning 1.8.
@@ -50,6 +50,10 @@ def movement(
     """
     if steps < 1:
         raise Usage(f"movement: {steps} steps; at least 1 is needed")
+    if not kept:
+        raise Usage("movement: no masks; name at least one weight whose removed entries may move")
+    if origin is not None and not kept.keys() <= origin.keys():
+        raise Usage(f"movement: origin has no values for {', '.join(sorted(kept.keys() - origin.keys()))}")
     if not len(indices):
         raise Refused(f"{samples.name}: no training samples; give splits.train at least one")
     network = copy.deepcopy(model).eval()
@@ -60,8 +64,7 @@ def movement(
         parameter.requires_grad_(False)
     start: dict[str, torch.Tensor] = {}
     for name, (parameter, gone) in reservoir.items():
-        if origin is not None:
-            parameter.data[gone] = origin[name].to(parameter).reshape(parameter.shape)[gone]
+        parameter.data[gone] = 0.0 if origin is None else origin[name].to(parameter).reshape(parameter.shape)[gone]
         parameter.requires_grad_(True)
         start[name] = parameter.detach().clone()
     optimizer = torch.optim.AdamW([parameter for parameter, _ in reservoir.values()], lr=settings.learning_rate, weight_decay=0.0)
@@ -82,6 +85,10 @@ def movement(
             labels = torch.tensor(samples.labels[positions], device=device)
             loss = loss + objective(
                 logits, labels, None, label_smoothing=settings.label_smoothing, distill_loss_weight=0.0, temperature=1.0
+            )
+        if not math.isfinite(loss.item()):
+            raise Refused(
+                f"movement: the loss is {loss.item()} in step {step + 1}; lower recovery.learning_rate, or look for NaN"
             )
         optimizer.zero_grad()
         loss.backward()

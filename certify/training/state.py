@@ -71,7 +71,8 @@ def restore(path: Path, key: str, fit: Fit) -> int:
     for name, parameter in fit.model.named_parameters():
         if name in about["steps"]:
             moments = {moment: like(f"{moment}.{name}", parameter) for moment in MOMENTS if f"{moment}.{name}" in arrays}
-            step = {"step": torch.tensor(float(about["steps"][name]))} if adaptive else {}
+            # A fused optimizer counts on the weight's device.
+            step = {"step": torch.tensor(float(about["steps"][name]), device=parameter.device)} if adaptive else {}
             fit.optimizer.state[parameter] = step | moments
     if fit.scaler.is_enabled():
         fit.scaler.load_state_dict(about["scaler"])

@@ -16,6 +16,8 @@ UNSTRUCTURED: Contenders = {
     "wanda": ("wanda", {}),
     "wanda-global": ("wanda", {"scope": "global"}),
     "sparsegpt": ("sparsegpt", {}),
+    "sparsegpt-refit": ("sparsegpt", {"refit": True}),
+    "least-squares": ("least-squares", {}),
     "prune-restore": ("prune-restore", {}),
     "rmt": ("rmt", {}),
     "seb": ("seb", {}),
@@ -23,6 +25,7 @@ UNSTRUCTURED: Contenders = {
     "seb-zero": ("seb", {"strength": 0.0}),
     "seb-shuffled": ("seb", {"signal": "shuffled"}),
     "seb-std": ("seb", {"signal": "std"}),
+    "seb-shape": ("seb", {"signal": "shape"}),
     "seb-edge/std": ("seb", {"signal": "edge/std"}),
     "seb-negative": ("seb", {"strength": -1.0}),
     "data-path": ("data-path", {}),
@@ -30,6 +33,7 @@ UNSTRUCTURED: Contenders = {
     "budget-measured": ("budget-measured", {}),
     "budget-bounded": ("budget-bounded", {}),
     "budget-surgeon": ("budget-surgeon", {}),
+    "budget-least-squares": ("budget-least-squares", {}),
     "random": ("random", {}),
 }
 # Of these the movement of removed weights is trained first; they are compared after recovery alone.
@@ -50,6 +54,7 @@ STRUCTURED: Contenders = {
     "cast-search": ("cast", {"order": "search"}),
     "cast-compensated": ("cast", {"compensation": True}),
     "sparsegpt": ("sparsegpt", {}),
+    "least-squares": ("least-squares", {}),
     "data-path": ("data-path", {}),
     "random": ("random", {}),
 }

@@ -62,7 +62,7 @@ def _resnet() -> nn.Module:
 
 KINDS = {
     "vit": Kind(lambda: build(TRANSFORMER), TrainingRecipe(epochs=120, batch_size=32, learning_rate=3e-3)),
-    "resnet": Kind(_resnet, TrainingRecipe(epochs=40, batch_size=32, learning_rate=4e-3)),
+    "resnet": Kind(_resnet, TrainingRecipe(epochs=60, batch_size=32, learning_rate=3e-3)),
     "mlp": Kind(_mlp, TrainingRecipe(epochs=120, batch_size=32, learning_rate=2e-3)),
 }
 

@@ -16,9 +16,9 @@ from simulations.studies._page import COLOURS, GROUND, INK, Array, Results, stan
 LEVEL = 0.05
 BASELINE = "magnitude"
 OWN, CONTROL = "own", "nothing removed"
-OURS = ("budget-measured", "budget-surgeon")
+OURS = ("budget-measured", "budget-surgeon", "budget-least-squares")
 # Drawn in colour; the others stay grey.
-SHOWN = ("magnitude", "lamp", "sparsegpt", "seb", "budget-measured", "budget-surgeon")
+SHOWN = ("magnitude", "lamp", "sparsegpt", "seb", "budget-measured", "budget-least-squares")
 
 
 def paired(results: Results, column: str, method: str, other: str) -> tuple[float, float, float]:

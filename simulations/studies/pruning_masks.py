@@ -65,7 +65,7 @@ def run(parameters: Mapping[str, Scalar], generator: np.random.Generator) -> dic
 
 STUDY = Study(
     name="pruning-masks",
-    version=1,
+    version=2,
     run=run,
     parameters={"network": str, "seed": int, "epochs": int, "amount": str, "method": str},
     grid_path=Path(__file__).with_suffix(".toml"),

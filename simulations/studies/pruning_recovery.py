@@ -76,7 +76,7 @@ def run(parameters: Mapping[str, Scalar], generator: np.random.Generator) -> dic
 
 STUDY = Study(
     name="pruning-recovery",
-    version=1,
+    version=2,
     run=run,
     parameters={"network": str, "seed": int, "epochs": int, "amount": str, "method": str},
     grid_path=Path(__file__).with_suffix(".toml"),

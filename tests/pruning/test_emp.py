@@ -18,7 +18,7 @@ from certify.networks.masking import apply
 from certify.networks.sensitivity import sense
 from certify.networks.targets import describe
 from certify.pruning import prune
-from certify.pruning.emp import keep_effective, keep_pixels, unit_scores
+from certify.pruning.emp import filter_scores, keep_effective, keep_pixels, unit_scores
 from certify.records import Evidence, Plan, Target, Usage
 from certify.theory.budget import budget, data_path_size
 from certify.theory.emp.effective_number import kept_count
@@ -114,6 +114,25 @@ def test_a_removed_neuron_goes_from_reader_and_producer_and_nothing_else_moves()
         assert torch.allclose(pruned(images), expected, atol=1e-12)
     with pytest.raises(Usage, match=r"attn\.proj"):
         prune(targets, evidence, name="p", method="units", options={"unit": "heads", "width": 4})
+
+
+def test_filters_go_whole_and_their_score_is_the_bound_of_each_alone() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(6 * 4, 5)).double()
+    images = torch.randn(12, 2, 6, 6, dtype=torch.float64)
+    targets = describe(model)
+    evidence = sense(model, collect(model, targets, [images], split="b" * 64, parts=("inputs",)), targets, [images])
+    plan = prune(targets, evidence, name="p", method="units", options={"unit": "filters", "beta": "1/2"})
+    kept = {edit.target: edit.kept for edit in plan.edits}
+    rows = kept["2"].any(axis=1)
+    assert 0 < (~rows).sum() < 6 and kept["2"][rows].all() and kept["0"].all() and kept["4"].all()
+    weight, part = evidence.weights["2"], evidence.part
+    scores = filter_scores(weight, part("inputs", "2"), part("sensitivities", "2"))
+    for row, score in enumerate(scores):
+        alone = np.where(np.arange(6)[:, None] == row, weight, 0.0)
+        bound = unit_scores(alone, part("inputs", "2"), part("sensitivities", "2"), weight.shape[1])[0]
+        assert score == pytest.approx(bound, rel=1e-12)
+    assert set(np.flatnonzero(rows)) == set(np.argsort(-scores)[: rows.sum()])
 
 
 @given(arrays(float, (4, 5), elements=st.integers(0, 16).map(lambda v: v / 16)))

@@ -1,24 +1,19 @@
-"""k:n patterns: every exact search against brute force, its reductions and negative controls, orders and mixed patterns."""
+"""The exact k:n search against brute force, its reductions and negative controls; how inputs form groups."""
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations
 from math import comb
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.pruning import prune
-from certify.pruning.allocation.choice import least_choice
 from certify.pruning.layout import Layout
 from certify.pruning.masks import group_top
-from certify.pruning.structured.exact import cheapest, compensated, greedy, mean_cost
-from certify.pruning.structured.orders import bucket, kept_energy, swapped
-from certify.records import Evidence, Plan, Refused, Target, Usage, check_pattern
+from certify.pruning.structured.exact import _kept, _meetings, cheapest, compensated, greedy, mean_cost
+from certify.records import Refused
 from certify.theory.patterns import cheapest_masks, group_costs, keep_patterns
 
 
@@ -58,26 +53,72 @@ def test_every_pattern_up_to_eight_slots_is_brute_force(kind: str) -> None:
             u, moments = cell(rng, 3, 2, n, kind)
             kept, costs = cheapest(u, moments, keep)
             assert np.all(kept.sum(axis=2) == keep)
-            scale = np.abs(np.einsum("rgi,gij,rgj->rgij", u, moments, u)).sum(axis=(2, 3))
+            terms = np.abs(np.where(kept, 0.0, u))  # what is removed, and not what is kept, sets the scale of rounding
+            scale = np.einsum("rgi,gij,rgj->rg", terms, np.abs(moments), terms)
             assert np.all(np.abs(costs - brute(u, moments, keep)) <= 3e-12 * scale)
-            assert np.allclose(costs, cost_of(u, moments, kept), rtol=1e-9, atol=1e-12 * scale.max())
+            assert np.all(np.abs(costs - cost_of(u, moments, kept)) <= 1e-13 * scale)
 
 
 @pytest.mark.parametrize("keep", [1, 8, 12, 15])
-def test_sixteen_slots_against_one_subset_at_a_time(keep: int) -> None:
-    u, moments = cell(np.random.default_rng(keep), 2, 1, 16)
-    _, costs = cheapest(u, moments, keep)
-    assert np.allclose(costs, brute(u, moments, keep), rtol=1e-10)
-    assert comb(16, 8) == 12_870
+@pytest.mark.parametrize("n", [13, 16])
+def test_halves_against_one_subset_at_a_time(n: int, keep: int) -> None:
+    u, moments = cell(np.random.default_rng(keep), 2, 1, n)
+    keep = min(keep, n - 1)
+    kept, costs = cheapest(u, moments, keep)
+    assert np.allclose(costs, brute(u, moments, keep), rtol=1e-10) and np.allclose(costs, cost_of(u, moments, kept))
+    assert comb(16, 8) == sum(len(meeting.codes) for meeting in _meetings(16, 8, 1)) == 12_870
 
 
-def test_blocks_of_cells_and_patterns_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    u, moments = cell(np.random.default_rng(3), 5, 7, 8)
-    whole = cheapest(u, moments, 4)
-    for cells, patterns in ((1, 70), (3, 7), (35, 1)):
-        monkeypatch.setattr("certify.pruning.structured.exact.CELLS", cells)
-        monkeypatch.setattr("certify.pruning.structured.exact.PATTERNS", patterns)
-        assert all(np.array_equal(a, b) for a, b in zip(cheapest(u, moments, 4), whole, strict=True))
+@pytest.mark.parametrize("kind", ["deficient", "scaled", "zeros"])
+def test_halves_and_whole_patterns_choose_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meeting halves of 8 slots against the same patterns priced in one product; with ties, the same masks."""
+    for keep in (1, 4, 7):
+        u, moments = cell(np.random.default_rng(keep), 20, 5, 8, kind)
+        if kind == "zeros":
+            u, moments = np.round(u), np.round(moments)
+        whole = cheapest(u, moments, keep)
+        monkeypatch.setattr("certify.pruning.structured.exact.WHOLE", 0)
+        halves = cheapest(u, moments, keep)
+        monkeypatch.undo()
+        assert kind == "deficient" or np.array_equal(whole[0], halves[0])
+        assert np.allclose(whole[1], halves[1], rtol=1e-9, atol=1e-13 * whole[1].max())
+
+
+def test_patterns_come_in_lexicographic_order() -> None:
+    for keep, n in ((1, 4), (2, 4), (3, 5), (4, 13)):
+        codes = np.sort(np.concatenate([meeting.codes for meeting in _meetings(n, keep, 1)]))[::-1]
+        assert np.array_equal(_kept(codes, n), keep_patterns(keep, n))
+
+
+@pytest.mark.parametrize("n", [4, 8, 16])
+def test_of_equal_costs_the_earlier_slots_stay(n: int) -> None:
+    """Nothing to tell slots apart: all weights equal, all weights 0, all inputs 0."""
+    first = np.arange(n) < n // 2
+    for u, moments in ((0.1, np.eye(n)), (0.0, np.eye(n)), (0.3, np.zeros((n, n))), (0.7, np.ones((n, n)))):
+        kept, _ = cheapest(np.full((2, 3, n), u), np.broadcast_to(moments, (3, n, n)), n // 2)
+        assert np.all(kept == first)
+
+
+def test_a_huge_kept_weight_does_not_blur_the_others() -> None:
+    """One input 10^20 times as strong: it stays, and the rest are compared at their own scale."""
+    u = np.array([[[1.0, 1.0, 3.0, 2.0]]])
+    kept, cost = cheapest(u, np.diag([1e20, 1.0, 1.0, 1.0])[None], 2)
+    assert kept[0, 0].tolist() == [True, False, True, False] and cost[0, 0] == 5.0
+
+
+def test_products_beyond_float64_are_refused() -> None:
+    with pytest.raises(Refused, match="beyond float64"), np.errstate(over="ignore", invalid="ignore"):
+        cheapest(np.full((1, 1, 4), 1e200), np.ones((1, 4, 4)), 2)
+
+
+def test_chunks_of_cells_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n, keep in ((8, 4), (14, 7)):
+        u, moments = cell(np.random.default_rng(3), 5, 7, n)
+        whole = cheapest(u, moments, keep)
+        for cells in (1, 3, 34):
+            monkeypatch.setattr("certify.pruning.structured.exact.CELLS", cells)
+            assert all(np.allclose(a, b, rtol=1e-12) for a, b in zip(cheapest(u, moments, keep), whole, strict=True))
+        monkeypatch.undo()
 
 
 def test_the_slow_reference_agrees() -> None:
@@ -105,8 +146,17 @@ def test_covariance_matters() -> None:
     kept, cost = cheapest(u, moments, 2)
     assert kept[0, 0].tolist() == [False, False, True, True] and cost[0, 0] == 0
     assert cost_of(u, moments, group_top(np.abs(u), 2))[0, 0] == 2
-    published = np.where(kept, 0, 1) * (kept * u)  # the printed tuple (1 - m) v(m), v(m) = m * u
-    assert not published.any(), "identically 0 for every pattern: it would choose at random (F17)"
+
+
+def test_the_published_tuple_would_be_caught() -> None:
+    """(1 - m) v(m) with v(m) = m * u is 0 for every mask (F17): a search by it keeps the first slots and fails brute force."""
+    u, moments = cell(np.random.default_rng(12), 10, 3, 6)
+    patterns = keep_patterns(3, 6)
+    removed = ~patterns * (patterns * u[:, :, None])
+    costs = np.einsum("rgmi,gij,rgmj->rgm", removed, moments, removed)
+    chosen = patterns[costs.argmin(axis=2)]
+    assert np.all(chosen == patterns[0])
+    assert not np.allclose(cost_of(u, moments, chosen), brute(u, moments, 3))
 
 
 def test_the_greedy_search_is_never_better() -> None:
@@ -140,224 +190,6 @@ def test_compensation_is_least_squares_and_helps() -> None:
     assert np.einsum("rgi,gij,rgj->rg", damped, moments, damped).sum() < costs.sum()
 
 
-# Whole plans.
-
-SHAPES = {"stem": (4, 3, 3, 3), "block.fc": (16, 24), "block.conv": (8, 12, 3, 3), "head": (5, 24)}
-ROLES = {"stem": "stem", "head": "classifier"}
-TARGETS = [Target(name, "conv2d" if len(s) == 4 else "linear", s, ROLES.get(name, "block")) for name, s in SHAPES.items()]
-
-
-def made_evidence(*, block: int = 0) -> Evidence:
-    rng = np.random.default_rng(9)
-    weights, grams, moments = {}, {}, {}
-    for target in TARGETS:
-        h = rng.normal(size=(300, target.cols)) * rng.gamma(1.0, size=target.cols)
-        h[:, 1:] += 0.7 * h[:, :-1]
-        weights[target.name] = rng.normal(size=(target.rows, target.cols))
-        full = h.T @ h / len(h)
-        moments[target.name] = np.diag(full).copy()
-        b = block or target.cols
-        wide = np.pad(full, (0, -target.cols % b))
-        grams[target.name] = np.stack([wide[i : i + b, i : i + b] for i in range(0, len(wide), b)])
-    return Evidence("a" * 64, "b" * 64, 300, weights, {"grams": grams, "moments": moments})
-
-
-EVIDENCE = made_evidence()
-
-
-def make(
-    method: str = "cast",
-    evidence: Evidence = EVIDENCE,
-    *,
-    pattern: str | None = "2:4",
-    sparsity: float | None = None,
-    **options: Any,
-) -> Plan:
-    return prune(TARGETS, evidence, name="p", method=method, pattern=pattern, sparsity=sparsity, options=options)
-
-
-def masks(plan: Plan) -> dict[str, np.ndarray]:
-    return {edit.target: edit.kept for edit in plan.edits}
-
-
-def lost(plan: Plan) -> float:
-    return sum(
-        float(np.einsum("ij,jk,ik->", r, EVIDENCE.parts["grams"][e.target][0], r))
-        for e in plan.edits
-        for r in [
-            EVIDENCE.weights[e.target] - (np.where(e.kept, EVIDENCE.weights[e.target], 0) if e.values is None else e.values)
-        ]
-    )
-
-
-def test_a_plan_edits_blocks_with_exact_counts() -> None:
-    plan = make()
-    assert set(masks(plan)) == {"block.fc", "block.conv"} and plan.removed * 2 == plan.total
-    assert set(masks(make(classifier=True))) == {"block.fc", "block.conv", "head"}
-    assert np.isclose(
-        sum(layer["cost"] for layer in plan.facts["layers"].values()),
-        sum(
-            cost_of(lay.slots(EVIDENCE.weights[e.target]), lay.moments(EVIDENCE), lay.slots(e.kept)).sum()
-            for e in plan.edits
-            for lay in [Layout(e.target, e.kept.shape[0], e.kept.shape[1], 2, 4)]
-        ),
-    )
-
-
-def test_blocks_of_grams_serve_groups_within_them_and_refuse_others() -> None:
-    blocks = made_evidence(block=12)
-    for pattern in ("2:4", "1:3", "2:6", "6:12"):
-        assert all(
-            np.array_equal(a, b)
-            for a, b in zip(
-                masks(make(pattern=pattern)).values(), masks(make(evidence=blocks, pattern=pattern)).values(), strict=True
-            )
-        )
-    with pytest.raises(Refused, match=r"blocks of 12 inputs, and groups of 8 cross them; collect grams with gram_block = 0"):
-        make(evidence=blocks, pattern="4:8")
-    with pytest.raises(Refused, match="in another order cross them"):
-        make(evidence=blocks, order="bucket")
-
-
-def test_the_prior_moves_nothing_for_a_full_source_and_everything_in_the_limit() -> None:
-    plain = masks(make())
-    for scale in ("cost", "moment"):
-        assert all(np.array_equal(plain[n], k) for n, k in masks(make(prior=0.7, prior_scale=scale)).items())
-        held = make(prior=1e6, prior_scale=scale, source_sparsity=0.5)
-        source = masks(prune(TARGETS[1:3], EVIDENCE, name="s", method="magnitude", sparsity=0.5))
-        for edit in held.edits:
-            layout = Layout(edit.target, edit.kept.shape[0], edit.kept.shape[1], 2, 4)
-            both = layout.slots(edit.kept) & layout.slots(source[edit.target])
-            assert np.all(both.sum(axis=2) == np.minimum(layout.slots(source[edit.target]).sum(axis=2), 2)), (
-                "the source's weights first"
-            )
-    assert any(not np.array_equal(plain[n], k) for n, k in masks(make(prior=1e6, source_sparsity=0.5)).items())
-
-
-def test_without_restoration_holes_stay_empty() -> None:
-    plan = make(source_sparsity=0.6, restoration=False)
-    source = masks(prune(TARGETS[1:3], EVIDENCE, name="s", method="magnitude", sparsity=0.6))
-    for edit in plan.edits:
-        assert edit.values is not None and not edit.values[~source[edit.target]].any()
-    assert lost(make(source_sparsity=0.6)) < lost(plan)
-
-
-def test_compensation_and_greedy_in_a_plan() -> None:
-    assert lost(make(compensation=True)) < lost(make())
-    facts = make(search="greedy", pattern="4:12").facts["layers"]
-    assert all(layer["gap"] >= -1e-9 * layer["cost"] for layer in facts.values())
-
-
-def test_the_last_group_can_be_filled_up() -> None:
-    plan = make(pattern="5:16", remainder="pad")
-    assert all(edit.padded for edit in plan.edits)
-    for edit in plan.edits:
-        check_pattern(edit.target, edit.kept, "5:16", padded=True)
-        short = edit.kept[:, edit.kept.shape[1] // 16 * 16 :]
-        assert np.all(short.sum(axis=1) == min(5, short.shape[1])), "no weight is given away to the filling"
-
-
-def test_a_kernel_in_both_layouts() -> None:
-    """Lowered weights times unfolded inputs are the convolution; channel-blocked groups hold n channels at one tap."""
-    weight = torch.tensor(EVIDENCE.weights["block.conv"].reshape(SHAPES["block.conv"]))
-    images = torch.randn(2, 12, 5, 5, dtype=torch.float64)
-    columns = torch.nn.functional.unfold(images, 3)
-    direct = torch.nn.functional.conv2d(images, weight).flatten(2)
-    assert torch.allclose(torch.tensor(EVIDENCE.weights["block.conv"]) @ columns, direct)
-    edit = next(edit for edit in make(layout="channel-blocked").edits if edit.target == "block.conv")
-    kept = edit.kept.reshape(SHAPES["block.conv"])
-    for out, group, y, x in product(range(8), range(3), range(3), range(3)):
-        assert kept[out, 4 * group : 4 * group + 4, y, x].sum() == 2
-    flat = next(edit for edit in make().edits if edit.target == "block.conv")
-    assert flat.order is None and edit.order is not None
-    with pytest.raises(Refused, match="keeps"):
-        check_pattern("block.conv", edit.kept, "2:4")
-
-
-def test_buckets_deal_each_part_once() -> None:
-    order = bucket(np.array([5.0, 1, 4, 2, 3, 6, 9]), 3)
-    assert order.tolist() == [6, 2, 3, 5, 4, 1, 0] or sorted(order.tolist()) == list(range(7))
-    assert bucket(np.arange(8.0)[::-1], 4).tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
-
-
-@given(seed=st.integers(0, 2**16), group=st.sampled_from([2, 4, 8]), channels=st.integers(1, 30))
-@settings(max_examples=30)
-def test_the_search_is_a_permutation_and_never_worse(seed: int, group: int, channels: int) -> None:
-    rng = np.random.default_rng(seed)
-    energy = rng.gamma(0.5, size=(6, channels))
-    keep = group // 2
-    start = rng.permutation(channels)
-    found = swapped(energy, start, keep, group, seed=seed, passes=5)
-    assert sorted(found.tolist()) == list(range(channels))
-    assert np.array_equal(found[channels // group * group :], start[channels // group * group :])
-    assert kept_energy(energy, found, keep, group) >= kept_energy(energy, start, keep, group) * (1 - 1e-12)
-    assert np.array_equal(found, swapped(energy, start, keep, group, seed=seed, passes=5))
-
-
-def test_the_search_finds_what_buckets_miss() -> None:
-    """Four strong channels in two groups of four under 2:4: two to a group, wherever they start."""
-    energy = np.ones((5, 8)) + 9 * (np.arange(8) < 4)
-    found = swapped(energy, np.arange(8), 2, 4, seed=0)
-    assert kept_energy(energy, found, 2, 4) == 5 * 40 > kept_energy(energy, np.arange(8), 2, 4)
-
-
-@pytest.mark.parametrize("layout", ["flattened", "channel-blocked"])
-@pytest.mark.parametrize("order", ["bucket", "search"])
-def test_plans_in_an_order_obey_their_pattern_in_it(order: str, layout: str) -> None:
-    plan = make("wanda", order=order, layout=layout)
-    gains = plan.facts["kept_energy_over_stored_order"]
-    assert order == "bucket" or min(gains.values()) >= 1 - 1e-12
-    for edit in plan.edits:
-        edit.check("2:4")
-        assert edit.removed * 2 == edit.kept.size
-    assert max(gains.values()) > 1 and any(edit.order is not None for edit in plan.edits)
-
-
-def test_every_layer_gets_the_pattern_that_costs_least_in_all() -> None:
-    for sparsity in (0.1, 0.3, 0.5, 0.6):
-        plan = make("mixed", pattern=None, sparsity=sparsity, patterns="1:4,2:4,3:4")
-        assert plan.removed >= int(sparsity * plan.total)
-        for edit in plan.edits:
-            assert (edit.pattern is None) == (edit.removed == 0)
-    assert plan.facts["patterns"]["stem"] == "dense"
-    with pytest.raises(Usage, match="remove"):
-        make("mixed", pattern=None, sparsity=0.9)
-
-
-@given(st.data())
-@settings(max_examples=60)
-def test_choices_are_brute_force(data: Any) -> None:
-    layers = data.draw(
-        st.lists(
-            st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9).map(float)), min_size=1, max_size=3), min_size=1, max_size=4
-        )
-    )
-    most = sum(max(count for count, _ in options) for options in layers)
-    required = data.draw(st.integers(0, most))
-    picked, cost = least_choice(layers, required)
-    chosen = [options[place] for options, place in zip(layers, picked, strict=True)]
-    assert sum(count for count, _ in chosen) >= required and sum(price for _, price in chosen) == cost
-    assert cost == min(
-        sum(price for _, price in combo) for combo in product(*layers) if sum(count for count, _ in combo) >= required
-    )
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"search": "lucky"}, "known are exact, greedy"),
-        ({"prior_scale": "mine"}, "cost, moment"),
-        ({"prior": -1.0}, "a number >= 0"),
-        ({"source_sparsity": 1.0}, "a share in [0, 1)"),
-        ({"search": "greedy", "prior": 0.5}, "knows no prior"),
-    ],
-)
-def test_wrong_options_of_cast_are_one_sentence(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(Usage) as error:
-        make(**options)
-    assert words in str(error.value)
-
-
 def test_more_than_sixteen_slots_are_refused() -> None:
     with pytest.raises(Refused, match="up to 16 slots"):
         cheapest(np.ones((1, 1, 17)), np.eye(17)[None], 8)
@@ -375,3 +207,15 @@ def test_the_greedy_search_is_exact_for_uncorrelated_inputs() -> None:
     rng = np.random.default_rng(11)
     u, moments = rng.normal(size=(20, 3, 8)), np.stack([np.diag(rng.gamma(0.5, size=8)) for _ in range(3)])
     assert np.array_equal(greedy(u, moments, 3)[0], cheapest(u, moments, 3)[0])
+
+
+@given(seed=st.integers(0, 2**16), cols=st.integers(5, 20), ordered=st.booleans())
+@settings(max_examples=30)
+def test_slots_and_matrices_are_inverse(seed: int, cols: int, ordered: bool) -> None:
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(cols) if ordered else None
+    layout, matrix = Layout("t", 3, cols, 2, 4, order), rng.normal(size=(3, cols))
+    slots = layout.slots(matrix, fill=-7.0)
+    assert np.array_equal(layout.matrix(slots), matrix)
+    assert slots.shape == (3, layout.groups, 4) and np.count_nonzero(slots == -7.0) == 3 * (-cols % 4)
+    assert np.array_equal(slots[:, 0], matrix[:, :4] if order is None else matrix[:, order[:4]])

@@ -10,6 +10,7 @@ from torch import nn
 
 from certify.data import Samples
 from certify.records import Refused
+from certify.records.files import read_tensors
 from certify.records.recipe import RecoveryRecipe, TrainingRecipe
 from certify.training import accuracy, fit, loop, optimizers
 
@@ -148,16 +149,15 @@ def test_frozen_masks_stay_zero_under_momentum_and_decay(stripes):
     assert not torch.equal(model.fc.weight.detach()[masks["fc.weight"]], kept_before[masks["fc.weight"]])
 
 
-def test_moments_of_removed_weights_are_zero(stripes, tmp_path):
-    from certify.records.files import read_tensors
-
+@pytest.mark.parametrize(("opt", "moments"), [("adamw", ("exp_avg", "exp_avg_sq")), ("sgd", ("momentum_buffer",))])
+def test_moments_and_averages_of_removed_weights_are_zero(stripes, tmp_path, opt, moments):
     masks = half(network())
-    settings = RecoveryRecipe(epochs=2, batch_size=16)
+    settings = RecoveryRecipe(epochs=2, batch_size=16, opt=opt, model_ema_decay=0.5)
     state = tmp_path / "fit.state"
     fit(network(), stripes, INDICES, settings, seed=0, state=state, masks=masks)
     arrays = read_tensors(state)
-    for moment in ("exp_avg", "exp_avg_sq"):
-        found = arrays[f"{moment}.fc.weight"] != 0
+    for kind in ("model", "average", *moments):
+        found = arrays[f"{kind}.fc.weight"] != 0
         assert not found[~masks["fc.weight"].numpy()].any() and found[masks["fc.weight"].numpy()].all()
 
 
@@ -169,10 +169,11 @@ def test_removed_weight_that_lives_is_named(stripes, monkeypatch):
         fit(network(), stripes, INDICES, RecoveryRecipe(epochs=1), seed=0, state=None, masks=masks)
 
 
-def test_no_epochs_ships_the_masked_network(stripes):
+@pytest.mark.parametrize("options", [{}, {"model_ema_decay": 0.5}, {"batch_norm": "reestimate"}])
+def test_no_epochs_ships_the_masked_network(stripes, options):
     model, masks = network(), half(network())
     untouched = bits(model)
-    fit(model, stripes, INDICES, RecoveryRecipe(epochs=0), seed=0, state=None, masks=masks)
+    fit(model, stripes, INDICES, RecoveryRecipe(epochs=0, **options), seed=0, state=None, masks=masks)
     assert [name for name, data in bits(model).items() if data != untouched[name]] == ["conv.weight", "fc.weight"]
 
 

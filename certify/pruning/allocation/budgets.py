@@ -10,7 +10,7 @@ import numpy as np
 from certify.pruning.allocation.split import Split, rising, split_budget
 from certify.pruning.masks import keep_all_but, keep_largest, share_of
 from certify.pruning.method import Made, Method, Request, by_scores
-from certify.pruning.unstructured.obs import BLOCK, DAMPING, inverse_factor, surgeon, whole_gram
+from certify.pruning.unstructured.obs import BLOCK, DAMPING, inverse_factor, no_worse, refitted, surgeon, whole_gram
 from certify.records import COST_LEVELS, Edit, Refused, Usage
 from certify.theory.emp.data_path_scores import budget_upper_rows, column_sizes, entry_scores
 
@@ -72,14 +72,27 @@ def budget_measured(request: Request, *, score: str = "wanda") -> Made:
     return Made(_cut(scores, found.counts), _facts(found))
 
 
-def budget_surgeon(request: Request, *, damping: float = DAMPING, block: int = BLOCK) -> Made:
-    """The counts of `budget_measured`, and in each layer the surgeon of `sparsegpt`, which moves the weights that stay."""
+def budget_surgeon(request: Request, *, damping: float = DAMPING, block: int = BLOCK, refit: bool = False) -> Made:
+    """The counts of `budget_measured`, and in each layer the surgeon of `sparsegpt`, which moves the weights that stay.
+
+    No row ends with a larger mean squared output error than plain removal by the same mask; refit as in `sparsegpt`.
+    """
     scores, found = _measured_split(request, "magnitude")
-    edits = []
+    edits, layers = [], {}
     for name, count in zip(scores, found.counts, strict=True):
-        factor = inverse_factor(whole_gram(request, name), damping)
-        edits.append(Edit(name, *surgeon(request.evidence.weights[name], factor, count, None, block)))
-    return Made(tuple(edits), _facts(found))
+        weight, gram = request.evidence.weights[name], whole_gram(request, name)
+        kept, values = surgeon(weight, inverse_factor(gram, damping), count, None, block)
+        values, layers[name] = no_worse(weight, kept, values, gram)
+        edits.append(Edit(name, kept, values))
+    made = refitted(request, edits, damping) if refit else Made(tuple(edits), {"layers": layers})
+    return Made(made.edits, {**_facts(found), **made.facts})
+
+
+def budget_least_squares(request: Request, *, score: str = "wanda", damping: float = DAMPING) -> Made:
+    """The masks of `budget_measured`, and for each the values of `least_squares`."""
+    scores, found = _measured_split(request, score)
+    made = refitted(request, _cut(scores, found.counts), damping)
+    return Made(made.edits, {**_facts(found), **made.facts})
 
 
 def budget_bounded(request: Request, *, score: str = "data-path") -> Made:
@@ -212,6 +225,15 @@ METHODS = (
         ("sparsity",),
         ("costs", "grams"),
         whole=True,
+    ),
+    Method(
+        "budget-least-squares",
+        "the same counts, the best values for each mask",
+        budget_least_squares,
+        ("sparsity",),
+        ("costs", "grams"),
+        whole=True,
+        by_score=BY_SCORE,
     ),
     Method("budget-bounded", "least sum of the layers' bounds", budget_bounded, ("sparsity",), NEEDS, by_score=BY_SCORE),
 )

@@ -31,11 +31,12 @@ def cast(
         min_m r^T C_g r + prior kappa |m - M|_1,   r = (1 - m) * u,   C_g = mean v_g v_g^T over all samples and tokens
 
     M is the source mask: entries that are not 0, and with source_sparsity > 0 among the largest magnitudes at that sparsity over
-    all targets. u are the weights; without `restoration` those outside M count as 0 and stay 0. With M full the prior is the
-    same for every pattern and changes nothing.
+    all targets. u are the weights; without `restoration` those outside M count as 0 and stay 0. Weights that are 0 already, as
+    in a network pruned before, are holes too, and nothing restores them: what they were is not in the evidence.
+    With M full the prior is the same for every pattern and changes nothing.
     search        : "exact", or "greedy" with exchanges; then the facts state by how much it is worse than exact (n <= 16).
     prior         : >= 0, weight of the distance to the source mask. prior_scale : kappa, "cost" the mean cost of a cell over all
-                    patterns, "moment" mean_k u_k^2 C_kk.
+                    patterns, "moment" the mean over rows i and slots k of a group of u_ik^2 C_kk.
     compensation  : move the kept weights of a group to make up for the removed ones (ridge 1e-2 of the mean second moment).
     Needs grams within groups. Source: methods/mp-pruning 1.12; claim P3-cast, F17.
     """
@@ -78,7 +79,7 @@ def _prior(
     if scale == "cost":
         kappa = mean_cost(slots, moments, layout.keep)
     else:
-        kappa = (np.square(slots) * np.einsum("gkk->gk", moments)).mean(axis=2)
+        kappa = (np.square(slots) * np.einsum("gkk->gk", moments)).mean(axis=(0, 2))[None]
     signs = np.where(layout.slots(source, fill=True), 1.0, -1.0)
     return prior * kappa[..., None] * signs
 

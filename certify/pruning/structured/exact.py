@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import comb
+
 import numpy as np
 
 from certify.records import Refused
-from certify.theory.patterns import keep_patterns
 
 Array = np.ndarray
 MOST_SLOTS = 16
-# Cells and patterns multiplied at a time: their product of float64 stays in a core's second cache.
-CELLS, PATTERNS = 256, 768
-# Costs closer than this share of a cell's energy are equal, and the first pattern wins: rounding must not break ties.
+# Costs held at a time, about what a core's second cache holds; with few slots the cells are bounded instead.
+COSTS, CELLS = 2**19, 2**11
+# Up to so many slots all patterns are priced in one product; beyond, a pattern is put together of two halves.
+WHOLE = 12
+# Costs closer than this share of the least one's absolute terms are equal: rounding must not break ties.
 EQUAL = 1e-12
 
 
@@ -21,58 +25,131 @@ def cheapest(slots: Array, moments: Array, keep: int, prior: Array | None = None
         c(m) = sum_{i,j removed} u_i u_j C_ij + sum_{k removed} prior_k   =   r^T C_g r + ..,   r = (1 - m) * u
 
     slots   : (rows, groups, n) u, n <= 16.
-    moments : (groups, n, n) C.
+    moments : (groups, n, n) C, symmetric.
     prior   : (rows, groups, n) added for every removed slot, of any sign; None is 0.
-    Returns masks (rows, groups, n), and their costs (rows, groups) without the prior. Of equal costs (within EQUAL of the cell's
-    energy) the pattern that keeps earlier slots wins.
+    Returns masks (rows, groups, n), and their costs (rows, groups) without the prior. Of equal costs the pattern that keeps
+    earlier slots wins (the first of `keep_patterns`); equal is within EQUAL of the sum of absolute terms of the least one.
 
-    A cost is linear in the n (n + 1) / 2 products u_i u_j C_ij, so a block of cells times a block of patterns is one matrix
-    product; a running minimum keeps memory at the order of the cells. Claim P3-cast.
+    Removed sets S of the first h slots and T of the others meet: c = a(S) + b(T) + x_S^T Q x_T, a product of rank h + 2 a cell,
+    where pricing every pattern by its pairs has rank n (n + 1) / 2. Memory beyond the results does not grow with the cells or
+    the patterns. Refused where products overflow. Claim P3-cast.
     """
     rows, groups, n = slots.shape
     if n > MOST_SLOTS or not 0 < keep < n:
         raise Refused(f"pattern {keep}:{n}: exact search takes up to {MOST_SLOTS} slots, of which some are kept and some not")
-    kept = keep_patterns(keep, n)
-    first, second = np.triu_indices(n)
-    table = _table(~kept, first, second)
-    cells = slots.reshape(-1, n)
-    best, costs = np.empty(len(cells), dtype=np.intp), np.empty(len(cells))
-    scale = np.where(first == second, 1.0, 2.0)
-    weights = (moments[:, first, second] * scale).astype(np.float64)
-    group = np.tile(np.arange(groups), rows)
-    for start in range(0, len(cells), CELLS):
-        part = slice(start, start + CELLS)
+    first, second = np.ogrid[:n, :n]
+    upper = np.triu(moments * np.where(first == second, 1.0, 2.0))
+    cells, pulls = slots.reshape(-1, n), None if prior is None else prior.reshape(-1, n)
+    masks, costs = np.empty(cells.shape, dtype=bool), np.empty(len(cells))
+    step = max(1, min(CELLS, COSTS // comb(n, keep), len(cells)))
+    meetings = _meetings(n, keep, step)
+    for start in range(0, len(cells), step):
+        part = slice(start, start + step)
         own = cells[part]
-        features = np.empty((len(own), table.shape[0]))
-        np.multiply(own[:, first], own[:, second], out=features[:, :-1])
-        features[:, :-1] *= weights[group[part]]
-        features[:, -1] = EQUAL * np.abs(features[:, :-1]).sum(axis=1)
-        energy = features[:, :-1].copy() if prior is not None else features[:, :-1]
-        if prior is not None:
-            features[:, :-1][:, first == second] += prior.reshape(-1, n)[part]
-        best[part] = _argmin(features, table)
-        costs[part] = np.einsum("cf,fc->c", energy, table[:-1, best[part]])
-    masks = kept[best].reshape(rows, groups, n)
-    return masks, np.maximum(costs, 0.0).reshape(rows, groups)
+        terms = own[:, :, None] * own[:, None, :] * upper[np.arange(start, start + len(own)) % groups]
+        masks[part] = _first_least(terms, None if pulls is None else pulls[part], meetings)
+        costs[part] = _removed(terms, masks[part])
+    return masks.reshape(rows, groups, n), np.maximum(costs, 0.0).reshape(rows, groups)
 
 
-def _table(removed: Array, first: Array, second: Array) -> Array:
-    """(features, patterns): 1 where both slots of a pair are removed; last row, the place of the pattern, to order equal ones."""
-    pairs = (removed[:, first] & removed[:, second]).astype(np.float64)
-    place = np.arange(len(removed)) / len(removed)
-    return np.ascontiguousarray(np.column_stack([pairs, place]).T)
+@dataclass(frozen=True)
+class _Half:
+    """Sets of m slots that keep equally many, earlier slots first.
+
+    gone : (sets, m) 1 where removed. pairs : i, j of the pairs i <= j. both : (pairs, sets) 1 where both are removed.
+    """
+
+    gone: Array
+    pairs: tuple[Array, Array]
+    both: Array
+
+    @classmethod
+    def of(cls, codes: Array, slots: int) -> _Half:
+        removed = ~_kept(codes, slots)
+        first, second = np.triu_indices(slots)
+        both = removed[:, first] & removed[:, second]
+        return cls(removed.astype(np.float64), (first, second), both.astype(np.float64).T)
 
 
-def _argmin(features: Array, table: Array) -> Array:
-    least, found = np.full(len(features), np.inf), np.zeros(len(features), dtype=np.intp)
-    index = np.arange(len(features))
-    for start in range(0, table.shape[1], PATTERNS):
-        costs = features @ table[:, start : start + PATTERNS]
-        place = costs.argmin(axis=1)
-        here = costs[index, place]
-        better = here < least
-        least[better], found[better] = here[better], start + place[better]
+@dataclass(frozen=True)
+class _Meeting:
+    """Patterns that keep equally many of the first h slots: S left sets, each with T right ones.
+
+    codes : (S T,) kept slots in base two, falling. costs : (cells, S, T), room for what is computed.
+    """
+
+    left: _Half
+    right: _Half
+    codes: Array
+    costs: Array
+
+
+def _meetings(n: int, keep: int, cells: int) -> list[_Meeting]:
+    """All patterns, by how many of the kept slots are among the first h."""
+    h = 0 if n <= WHOLE else n // 2
+    left, right = (np.arange(2**m, dtype=np.int64)[::-1] for m in (h, n - h))
+    found = []
+    for count in range(max(0, keep - (n - h)), min(h, keep) + 1):
+        s, t = left[np.bitwise_count(left) == count], right[np.bitwise_count(right) == keep - count]
+        codes = (s[:, None] * 2 ** (n - h) + t).reshape(-1)
+        found.append(_Meeting(_Half.of(s, h), _Half.of(t, n - h), codes, np.empty((cells, len(s), len(t)))))
     return found
+
+
+def _kept(codes: Array, slots: int) -> Array:
+    """(N, slots) bool: the digits of each code in base two, the highest for the first slot."""
+    return (codes[:, None] >> np.arange(slots)[::-1]) & 1 == 1
+
+
+def _removed(terms: Array, kept: Array) -> Array:
+    """(cells,) sum of the terms whose slots are both removed."""
+    gone = (~kept).astype(np.float64)
+    return np.matmul(gone[:, None, :], np.matmul(terms, gone[:, :, None]))[:, 0, 0]
+
+
+def _first_least(terms: Array, prior: Array | None, meetings: list[_Meeting]) -> Array:
+    """(cells, n) mask chosen in each cell. terms : (cells, n, n) summands of the pairs i <= j, zero below."""
+    cells, n = terms.shape[:2]
+    size = np.abs(terms)
+    if prior is not None:
+        slot = np.arange(n)
+        terms = terms.copy()
+        terms[:, slot, slot] += prior
+        size[:, slot, slot] += np.abs(prior)
+    least, place = np.full(cells, np.inf), np.zeros(cells, dtype=np.intp)
+    priced = []
+    for number, meeting in enumerate(meetings):
+        costs = _costs(terms, meeting)
+        here = costs.min(axis=1)
+        better = here < least
+        least[better], place[better] = here[better], number
+        priced.append((costs, here, meeting.codes))
+    if not np.all(np.isfinite(least)):
+        raise Refused("k:n search: weight times weight times second moment is beyond float64; scale the weights down")
+    found = np.zeros(cells, dtype=np.int64)
+    for number, (costs, _, codes) in enumerate(priced):
+        own = np.flatnonzero(place == number)
+        found[own] = codes[costs[own].argmin(axis=1)]
+    limit = least + EQUAL * _removed(size, _kept(found, n))
+    for costs, here, codes in priced:
+        near = np.flatnonzero(here <= limit)
+        found[near] = np.maximum(found[near], codes[(costs[near] <= limit[near, None]).argmax(axis=1)])
+    return _kept(found, n)
+
+
+def _costs(terms: Array, meeting: _Meeting) -> Array:
+    """(cells, S T): a(S) + b(T) + x_S^T Q x_T, as (x_S, a, 1) times (Q x_T, 1, b)."""
+    left, right = meeting.left, meeting.right
+    cells, h = len(terms), left.gone.shape[1]
+    products = terms[:, h:, h:][:, *right.pairs]
+    if not h:
+        return np.matmul(products, right.both, out=meeting.costs[:cells, 0])
+    rows, cols = np.empty((cells, len(left.gone), h + 2)), np.empty((cells, h + 2, len(right.gone)))
+    rows[:, :, :h], rows[:, :, h + 1], cols[:, h] = left.gone, 1.0, 1.0
+    rows[:, :, h] = terms[:, :h, :h][:, *left.pairs] @ left.both
+    np.matmul(products, right.both, out=cols[:, h + 1])
+    np.matmul(terms[:, :h, h:], right.gone.T, out=cols[:, :h])
+    return np.matmul(rows, cols, out=meeting.costs[:cells]).reshape(cells, -1)
 
 
 def greedy(slots: Array, moments: Array, keep: int, *, swaps: int = 64) -> tuple[Array, Array]:

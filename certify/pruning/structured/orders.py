@@ -6,6 +6,8 @@ for the slots of a group, so an order belongs to the pattern, and masks stay in 
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 
 from certify.pruning.layout import Layout
@@ -14,6 +16,8 @@ from certify.records import Evidence, Target
 LAYOUTS = ("flattened", "channel-blocked")
 ORDERS = ("stored", "bucket", "search")
 PASSES = 30
+# Kept energies closer than this share are equal: rounding must not choose between exchanges.
+EQUAL = 1e-12
 
 
 def bucket(importance: np.ndarray, group: int) -> np.ndarray:
@@ -31,10 +35,17 @@ def bucket(importance: np.ndarray, group: int) -> np.ndarray:
 def kept_energy(energy: np.ndarray, order: np.ndarray, keep: int, group: int) -> float:
     """What a k:n pattern can keep in this order: sum over rows and groups of the `keep` largest.
 
-    energy : (rows, channels) >= 0. Channels beyond the last whole group are left out.
+    energy : (rows, channels, taps) >= 0; groups run over the taps of a channel, then over the next one. Channels beyond the last
+             whole stripe are left out, see `stripe_width`.
     """
-    whole = len(order) // group * group
+    width = stripe_width(energy.shape[2], group)
+    whole = len(order) // width * width
     return float(_tops(energy[:, order[:whole]].reshape(len(energy), -1, group), keep).sum())
+
+
+def stripe_width(taps: int, group: int) -> int:
+    """n / gcd(taps, n): the least number of whole channels that whole groups of n inputs cover."""
+    return group // gcd(taps, group)
 
 
 def _tops(slots: np.ndarray, keep: int) -> np.ndarray:
@@ -44,66 +55,96 @@ def _tops(slots: np.ndarray, keep: int) -> np.ndarray:
 
 
 def swapped(energy: np.ndarray, order: np.ndarray, keep: int, group: int, *, seed: int, passes: int = PASSES) -> np.ndarray:
-    """Exchange channels of pairs of groups while the kept energy rises; an anytime search with a fixed number of passes.
+    """Exchange channels of pairs of stripes while the kept energy rises; an anytime search with a fixed number of passes.
 
-    Each pass pairs the groups at random (by seed) and makes in every pair the best of its group^2 exchanges, where that gains.
-    The kept energy never falls. In the spirit of Pool and Yu 2021, whose search also looks at all pairs.
+    Arguments as in `kept_energy`. A stripe is a run of whole channels that holds whole groups: one group of a Linear layer.
+    Each pass pairs the stripes at random (by seed) and makes in every pair the best of its width^2 exchanges, the first of equal
+    ones, where that gains. The kept energy never falls. Stripes of one channel have nothing to exchange.
+    In the spirit of Pool and Yu 2021, whose search also looks at all pairs.
     """
     generator = np.random.default_rng(seed)
-    groups = len(order) // group
-    found = order[: groups * group].reshape(groups, group).copy()
-    table = np.ascontiguousarray(energy.T)
-    for _ in range(passes if groups > 1 else 0):
-        pairs = generator.permutation(groups)[: groups // 2 * 2].reshape(-1, 2)
+    width = stripe_width(energy.shape[2], group)
+    stripes = len(order) // width
+    found = order[: stripes * width].reshape(stripes, width).copy()
+    table = np.ascontiguousarray(energy.transpose(1, 0, 2))
+    for _ in range(passes if stripes > 1 and width > 1 else 0):
+        pairs = generator.permutation(stripes)[: stripes // 2 * 2].reshape(-1, 2)
         left, right = found[pairs[:, 0]], found[pairs[:, 1]]
-        a, b = (table[side].transpose(0, 2, 1) for side in (left, right))  # (pairs, rows, group)
-        best = _tops(a, keep).sum(axis=1) + _tops(b, keep).sum(axis=1)
-        start, move = best.copy(), np.full((len(pairs), 2), -1)
-        for i in range(group):
-            for j in range(group):
-                one, two = a.copy(), b.copy()
-                one[:, :, i], two[:, :, j] = b[:, :, j], a[:, :, i]
-                value = _tops(one, keep).sum(axis=1) + _tops(two, keep).sum(axis=1)
-                better = value > best * (1.0 + 1e-12)
-                best[better], move[better] = value[better], (i, j)
-        moved = np.flatnonzero(best > start)
-        i, j = move[moved].T
-        held = left[moved, i].copy()
-        found[pairs[moved, 0], i], found[pairs[moved, 1], j] = right[moved, j], held
-    return np.concatenate([found.reshape(-1), order[groups * group :]])
+        now, values = _exchanges(table[left], table[right], keep, group)
+        values = values.reshape(len(pairs), -1)
+        best = values.max(axis=1)
+        moved = np.flatnonzero(best > now * (1.0 + EQUAL))
+        place = (values >= best[:, None] * (1.0 - EQUAL)).argmax(axis=1)[moved]
+        i, j = np.divmod(place, width)
+        found[pairs[moved, 0], i], found[pairs[moved, 1], j] = right[moved, j], left[moved, i]
+    return np.concatenate([found.reshape(-1), order[stripes * width :]])
+
+
+def _exchanges(a: np.ndarray, b: np.ndarray, keep: int, group: int) -> tuple[np.ndarray, np.ndarray]:
+    """What pairs of stripes keep, (pairs,), and would keep after channels i of a and j of b change places, (pairs, width, width).
+
+    a, b : (pairs, width, rows, taps).
+    """
+    pairs, width = a.shape[:2]
+    if a.shape[3] == 1:
+        one, two = (side[..., 0].transpose(0, 2, 1) for side in (a, b))
+        now = _tops(one, keep).sum(axis=1) + _tops(two, keep).sum(axis=1)
+        return now, _after(one, two, keep) + _after(two, one, keep).transpose(0, 2, 1)
+
+    def kept(side: np.ndarray) -> np.ndarray:
+        return _tops(side.transpose(0, 2, 1, 3).reshape(pairs, -1, group), keep).sum(axis=1)
+
+    values = np.empty((pairs, width, width))
+    for i in range(width):
+        for j in range(width):
+            one, two = a.copy(), b.copy()
+            one[:, i], two[:, j] = b[:, j], a[:, i]
+            values[:, i, j] = kept(one) + kept(two)
+    return kept(a) + kept(b), values
+
+
+def _after(slots: np.ndarray, others: np.ndarray, keep: int) -> np.ndarray:
+    """(pairs, n, n): what groups keep once slot i holds the j-th of `others`, summed over rows.
+
+        top_k(x without x_i, v) = top_k(x) - max(x_i, x_(k)) + max(v, t),   t = x_(k+1) where x_i >= x_(k), else x_(k)
+
+    slots, others : (pairs, rows, n). One comparison an exchange and row, where choosing anew would take n.
+    """
+    falling = -np.sort(-slots, axis=2)
+    kth, following = falling[:, :, keep - 1 : keep], falling[:, :, keep : keep + 1]
+    rest = falling[:, :, :keep].sum(axis=(1, 2))[:, None] - np.maximum(slots, kth).sum(axis=1)
+    least = np.where(slots >= kth, following, kth)
+    entering = [np.maximum(others, least[:, :, i : i + 1]).sum(axis=1) for i in range(slots.shape[2])]
+    return rest[:, :, None] + np.stack(entering, axis=1)
 
 
 def layout_of(
     target: Target, evidence: Evidence, keep: int, group: int, *, order: str, layout: str, seed: int = 0
-) -> tuple[Layout, float]:
+) -> tuple[Layout, dict[str, float]]:
     """How `target` forms groups: an order of its input channels, and for convolutions the place of their taps.
 
     order  : "stored"; "bucket" by the energy W_ic^2 E[v_c^2] summed over outputs and taps of channel c; or "search", the best
-             of stored, bucket and `swapped` by kept energy. A convolution whose groups hold several taps of a channel
-             ("flattened") has nothing to search: there "search" is the better of stored and bucket.
+             of stored, bucket and `swapped` by kept energy.
     layout : "flattened" counts the taps of a channel one after the other; "channel-blocked" the channels at one tap.
-    Returns the layout, and its kept energy over that of the stored order.
+    Returns the layout, and the kept energy of each order looked at over that of the stored one.
     """
     channels = target.shape[1]
-    taps = target.cols // channels
     stored = np.arange(channels)
     if order == "stored":
-        return _layout(target, keep, group, stored, layout), 1.0
+        return _layout(target, keep, group, stored, layout), {}
     energy = np.square(evidence.weights[target.name]) * evidence.part("moments", target.name)
-    by_channel = energy.reshape(target.rows, channels, taps)
-    dealt = bucket(by_channel.sum(axis=(0, 2)), group)
-    if order == "bucket":
-        best = dealt
-    else:
-        candidates = [stored, dealt]
-        if taps == 1 or layout == "channel-blocked":
-            table = by_channel.transpose(0, 2, 1).reshape(-1, channels)
-            first = max(candidates, key=lambda found: kept_energy(table, found, keep, group))
-            candidates.append(swapped(table, first, keep, group, seed=seed))
-        best = max(candidates, key=lambda found: _kept(target, energy, keep, group, found, layout))
-    base = _kept(target, energy, keep, group, stored, layout)
-    gain = _kept(target, energy, keep, group, best, layout) / base if base > 0 else 1.0
-    return _layout(target, keep, group, best, layout), gain
+    by_channel = energy.reshape(target.rows, channels, -1)
+    found = {"stored": stored, "bucket": bucket(by_channel.sum(axis=(0, 2)), group)}
+    if order == "search":
+        blocked = by_channel.transpose(0, 2, 1).reshape(-1, channels, 1)
+        table = by_channel if layout == "flattened" else blocked
+        start = max(found.values(), key=lambda each: kept_energy(table, each, keep, group))
+        found["search"] = swapped(table, start, keep, group, seed=seed)
+    kept = {name: _kept(target, energy, keep, group, each, layout) for name, each in found.items()}
+    best = found["bucket"] if order == "bucket" else found[max(kept, key=kept.__getitem__)]
+    base = kept.pop("stored")
+    gains = {name: value / base if base > 0 else 1.0 for name, value in kept.items()}
+    return _layout(target, keep, group, best, layout), gains
 
 
 def _kept(target: Target, energy: np.ndarray, keep: int, group: int, channels: np.ndarray, layout: str) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from certify.pruning.masks import keep_largest
 from certify.pruning.method import Made, Method, Request, by_scores
 
 
@@ -54,6 +57,17 @@ def random(request: Request, *, scope: str = "global") -> Made:
     """Score drawn uniformly from the request's seed: the control that every method must beat."""
     generator = np.random.default_rng(request.seed)
     return by_scores(request, {name: generator.random(weight.shape) for name, weight in request.weights.items()}, scope=scope)
+
+
+def overlap(request: Request, kept: Mapping[str, np.ndarray], sparsity: float) -> float:
+    """Share of the entries that `kept` removes which global magnitude at `sparsity` removes too; 1 where nothing is removed.
+
+    Near 1 a method that calls itself another one is magnitude.
+    """
+    plain = keep_largest({name: np.abs(weight) for name, weight in request.weights.items()}, sparsity)
+    removed = sum(int(np.sum(~mask)) for mask in kept.values())
+    shared = sum(int(np.sum(~mask & ~plain[name])) for name, mask in kept.items())
+    return shared / removed if removed else 1.0
 
 
 METHODS = (
