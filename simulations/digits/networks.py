@@ -1,9 +1,9 @@
-"""Networks trained on the 1,797 digits of scikit-learn: a vision transformer, a small ResNet with batch norm, an MLP."""
+"""Networks trained on the 1,797 digits of scikit-learn: vision transformers, a small ResNet with batch norm, MLPs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 
 import torch
@@ -49,6 +49,20 @@ class Kind:
     training: TrainingRecipe
 
 
+def _vision(depth: int) -> Callable[[], nn.Module]:
+    """A narrower transformer of some depth, for bounds: hidden width 128, 16 tokens of 64 numbers."""
+    kwargs = {**TRANSFORMER.kwargs, "depth": depth, "mlp_ratio": 2.0}
+    return lambda: build(replace(TRANSFORMER, kwargs=kwargs))
+
+
+def _gelu_mlp() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 256), nn.GELU(), nn.Linear(256, 10))
+
+
+def _relu_mlp() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+
+
 def _mlp() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
 
@@ -64,6 +78,11 @@ KINDS = {
     "vit": Kind(lambda: build(TRANSFORMER), TrainingRecipe(epochs=120, batch_size=32, learning_rate=3e-3)),
     "resnet": Kind(_resnet, TrainingRecipe(epochs=60, batch_size=32, learning_rate=3e-3)),
     "mlp": Kind(_mlp, TrainingRecipe(epochs=120, batch_size=32, learning_rate=2e-3)),
+    "vit-2": Kind(_vision(2), TrainingRecipe(epochs=100, batch_size=32, learning_rate=3e-3)),
+    "vit-6": Kind(_vision(6), TrainingRecipe(epochs=100, batch_size=32, learning_rate=2e-3)),
+    "vit-12": Kind(_vision(12), TrainingRecipe(epochs=100, batch_size=32, learning_rate=1.5e-3)),
+    "gelu-mlp": Kind(_gelu_mlp, TrainingRecipe(epochs=60, batch_size=32, learning_rate=2e-3)),
+    "relu-mlp": Kind(_relu_mlp, TrainingRecipe(epochs=60, batch_size=32, learning_rate=2e-3)),
 }
 
 
@@ -94,6 +113,7 @@ def trained(kind: str, seed: int, epochs: int = 0) -> nn.Module:
     model = about.make().eval()
     key = sha256_json(
         {
+            "network": repr(model),
             "start": digest(state_of(model)),
             "training": asdict(settings),
             "seed": seed,
