@@ -2,6 +2,7 @@
 
 from certify.bounds.ladder import ladder
 from certify.bounds.measured import measure
+from certify.bounds.proved import ProvedPath, prove
 from certify.bounds.resolved import ResolvedPath, resolve
 
-__all__ = ["ResolvedPath", "ladder", "measure", "resolve"]
+__all__ = ["ProvedPath", "ResolvedPath", "ladder", "measure", "prove", "resolve"]

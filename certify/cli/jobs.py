@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from certify.cli.show import as_json, out, progress_bar, table
@@ -140,9 +142,48 @@ def _list_methods(json: bool) -> None:
     table("Methods", ("method", "keeps", "amounts", "evidence", "options"), shown)
 
 
-def bound(folder: RunFolder, json: Json = False) -> None:
-    """The ladder of each masked pair on the calibration split."""
-    _go_on(folder, "bounds", json)
+def bound(
+    folder: RunFolder,
+    road: Annotated[
+        str, typer.Option("--road", help="Also prove bounds on the shipped pairs: auto, exact or enclosed; RUN stays as it is.")
+    ] = "",
+    samples: Annotated[int, typer.Option("--samples", help="With --road: calibration samples.")] = 4,
+    json: Json = False,
+) -> None:
+    """The ladder of each masked pair on the calibration split; with --road proven bounds on the logits of the whole segment."""
+    if not road:
+        _go_on(folder, "bounds", json)
+        return
+    from certify.pipeline import prove_shipped
+
+    if samples < 1:
+        raise Usage(f"--samples {samples} must be at least 1")
+    with progress_bar(json) as progress:
+        found = prove_shipped(Run.open(folder), road, samples, progress)
+    rows = [
+        {
+            "plan": name,
+            "road": path.road,
+            "samples": len(path.decision),
+            "decision_proved_unchanged": int(path.unchanged.sum()),
+            "change": [float(each) for each in path.change.max(axis=1)],
+        }
+        for name, path in found.items()
+    ]
+    if json:
+        vacuous = [dict(row, change=[each if math.isfinite(each) else None for each in row["change"]]) for row in rows]
+        as_json({"tier": "proved", "plans": vacuous})
+        return
+    shown = [
+        [
+            row["plan"],
+            row["road"],
+            f"{row['decision_proved_unchanged']} of {row['samples']}",
+            *(f"{value:.4g}" if math.isfinite(value) else "vacuous" for value in (np.median(row["change"]), max(row["change"]))),
+        ]
+        for row in rows
+    ]
+    table("Proved on the whole segment", ("plan", "road", "decision unchanged", "median change", "largest change"), shown)
 
 
 def recover(folder: RunFolder, json: Json = False) -> None:

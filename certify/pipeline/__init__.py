@@ -7,6 +7,7 @@ from pathlib import Path
 import torch.distributed as dist
 from threadpoolctl import threadpool_limits
 
+from certify.bounds import ProvedPath
 from certify.pipeline.job import Job
 from certify.pipeline.workspace import Progress
 from certify.records import Plan, Recipe, Run
@@ -64,6 +65,13 @@ def recover_together(folder: Path, progress: Progress | None = None) -> Run:
         return Run.open(folder)
     finally:
         dist.destroy_process_group()
+
+
+def prove_shipped(run: Run, road: str, samples: int, progress: Progress) -> dict[str, ProvedPath]:
+    """Plan name -> proven bounds for the shipped network on the first calibration samples. The run folder stays as it is."""
+    recipe = run.recipe()
+    with run.alone(), threadpool_limits(recipe.threads):
+        return Job(run, recipe, progress).proved(road, samples)
 
 
 def plan_beside(run: Run, wanted: PlanRecipe, progress: Progress) -> Plan:

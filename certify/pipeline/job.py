@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from certify.bounds import ladder, measure
+from certify.bounds import ProvedPath, ladder, measure, prove
 from certify.data.register import look, register_path
 from certify.data.splitting import split
 from certify.networks.loading import (
@@ -234,6 +234,23 @@ class Job(Workspace):
 
             reads = [self.run.path("reference.safetensors"), folder / "plan.safetensors"]
             self._stage(f"ladder of {wanted.name}, masked", reads, [folder / "masked.ladder.parquet"], work)
+
+    def proved(self, road: str, samples: int) -> dict[str, ProvedPath]:
+        """Plan name -> proven bounds for what it ships, on the first calibration samples."""
+        images = self.samples.images(self.split.indices["calibration"][:samples])
+        found = {}
+        for name in self.names:
+            if not self.run.plan(name, "model.safetensors").exists():
+                raise Usage(f"{self.run.folder}: {name} has no shipped network yet; certify recover makes it")
+            found[name] = prove(
+                self.network,
+                self.reference_state,
+                self.shipped_state(name),
+                images,
+                road=road,
+                progress=lambda done, count, name=name: self.progress(f"{name}: sample {done} of {count}", done / count),
+            )
+        return found
 
     def recovery(self) -> None:
         """The shipped network of each plan, and its own ladder."""

@@ -15,7 +15,7 @@ from certify.bounds.enclosed.elementary import gelu
 from certify.bounds.enclosed.gains import attention_gain, head_gain, mlp_gain
 from certify.bounds.enclosed.layers import Affine, Attention, Transformer, chain, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import Model, compose, constant, gamma, linear, up
+from certify.bounds.enclosed.taylor import Model, compose, constant, gamma, linear, require_full_products, up
 from certify.records import Refused
 
 DEGREE, START, MOST = 8, 8, 512
@@ -58,7 +58,8 @@ class Enclosure:
         classes = self.rem.shape[1]
         rows = np.eye(classes) if weights is None else np.asarray(weights, dtype=np.float64)
         rounding = 1.0 + 1e-12
-        coef, rem = self.coef @ rows.T, (self.rem @ np.abs(rows).T) * rounding
+        with np.errstate(invalid="ignore"):  # inf times 0: the row is inf below, as it should be
+            coef, rem = self.coef @ rows.T, (self.rem @ np.abs(rows).T) * rounding
         slack = gamma(4 * classes + 8) * (np.abs(self.coef) @ np.abs(rows).T).sum(1)
         end = coef[-1].sum(0)
         coef = coef.copy()
@@ -108,6 +109,7 @@ class Encloser:
     ) -> None:
         if not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
+        require_full_products()
         self.degree = degree
         self._net = (
             chain(model, reference, shipped) if isinstance(model, nn.Sequential) else transformer(model, reference, shipped)

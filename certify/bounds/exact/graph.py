@@ -68,7 +68,8 @@ def read(model: nn.Module, reference: State, shipped: State, image: Tensor, *, r
     changed = changed_tensors(reference, shipped)
     layers = sorted({name.rpartition(".")[0] for name in changed})
     if len(layers) > 1:
-        raise Refused(f"exact: {', '.join(layers)} change; the exact road moves one layer, `exact_sequence` one after another")
+        some = ", ".join([name or "the network itself" for name in layers[:3]] + ["..."] * (len(layers) > 3))
+        raise Refused(f"exact: {len(layers)} layers change ({some}); this road moves one, `exact_sequence` one after another")
     graph = _traced(model)
     try:
         ShapeProp(graph).propagate(image.to(torch.float64))
