@@ -62,7 +62,7 @@ CASES = (
 
 @dataclass
 class Found:
-    """Of one case: per sample the bound over the truth, the largest true change, seconds, pieces or bends; the last one's steps."""
+    """Of one case, per sample: the bound over the truth, the largest true change, seconds, pieces or bends; the last's steps."""
 
     case: Case
     ratios: list[float] = field(default_factory=list)
@@ -131,8 +131,8 @@ def page(results: list[Found], threads: int) -> str:
                 case.name,
                 case.anchor,
                 case.wanted,
-                f"{np.median(ratios):.6g}",
-                f"{ratios.max():.6g}",
+                _ratio(float(np.median(ratios))),
+                _ratio(float(ratios.max())),
                 f"{np.median(found.seconds):.3g}",
                 f"{max(found.seconds):.3g}",
                 f"{np.median(found.pieces):.0f}",
@@ -147,11 +147,11 @@ def page(results: list[Found], threads: int) -> str:
         f"`python -m simulations.path_bounds_benchmark --threads {threads}` on {platform.machine()}, {threads} threads, torch "
         f"{torch.__version__}.",
         "",
-        "median, worst: the bound on max over theta and classes of |z(theta) - z(1)| over the largest change on a grid of "
-        f"{GRID} points, over test images. Half of each pruned matrix is removed. Every bound is of tier `proved`: of the network in "
-        "real arithmetic with weights and pixels as stored, all rounding counted. s: seconds a sample, everything included that "
-        "depends on the sample. pieces: of the segment, or bends on the exact road. Anchors are figures of auto_LiRPA on networks of the "
-        "same shape, trained elsewhere; its GELU rule is not tight, and corrected figures are those of CROWN here.",
+        f"median, worst: the bound on max over theta and classes of |z(theta) - z(1)| over the largest change on a grid of {GRID} "
+        "points, over test images. Half of each pruned matrix is removed. Every bound is of tier `proved`: of the network in real "
+        "arithmetic with weights and pixels as stored, all rounding counted. s: seconds a sample, everything included that depends "
+        "on the sample. pieces: of the segment, or bends on the exact road. Anchors are figures of auto_LiRPA on networks of the "
+        "same shape, trained elsewhere.",
         "",
         *table(head, rows),
         "![Where the error grows](paths.svg)",
@@ -171,6 +171,10 @@ def page(results: list[Found], threads: int) -> str:
             ),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _ratio(value: float) -> str:
+    return f"1 + {value - 1:.1e}" if value < 1.01 else f"{value:.4g}"
 
 
 def draw(results: list[Found], path: Path) -> None:
@@ -203,7 +207,7 @@ def main() -> None:
         results.append(evaluate(case, options.threads))
         atomic_write(options.out / "paths.md", page(results, options.threads).encode())
         draw(results, options.out / "paths.svg")
-        print(case.name, f"{np.median(results[-1].ratios):.6g}", f"{np.median(results[-1].seconds):.3g} s", flush=True)
+        print(case.name, _ratio(float(np.median(results[-1].ratios))), f"{np.median(results[-1].seconds):.3g} s", flush=True)
 
 
 if __name__ == "__main__":

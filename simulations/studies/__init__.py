@@ -14,4 +14,5 @@ STUDIES = {
     "randomness": "simulations.studies.randomness",
     "pruning-masks": "simulations.studies.pruning_masks",
     "pruning-recovery": "simulations.studies.pruning_recovery",
+    "coverage": "simulations.studies.coverage",
 }

@@ -42,6 +42,7 @@ def chance(y: np.ndarray, loss: float, gain: float) -> np.ndarray:
 RATES = [(0.0, 0.0), (0.05, 0.0), (0.2, 0.1), (0.3, 0.3), (0.0, 0.9), (0.1, 0.9), (0.6, 0.0), (0.9, 0.05), (0.97, 0.0)]
 
 
+@pytest.mark.claim("B3-betting")
 @pytest.mark.parametrize("alpha", LEVELS)
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
 def test_no_order_of_samples_breaks_the_level(n: int, alpha: float) -> None:
@@ -63,6 +64,7 @@ def test_capital_is_rarely_large_at_the_truth(alpha: float) -> None:
             assert weight[peak >= 1.0 / other * (1.0 + 1e-12)].sum() <= other
 
 
+@pytest.mark.claim("B4-betting-drop")
 @pytest.mark.parametrize("alpha", LEVELS)
 @pytest.mark.parametrize("n", [1, 4, 40])
 def test_the_portfolio_has_its_level(n: int, alpha: float) -> None:
@@ -100,6 +102,7 @@ def test_a_limit_shrunk_is_caught(factor: float) -> None:
     assert factor * limit < truth < limit
 
 
+@pytest.mark.claim("B3-betting")
 @given(values=differences, alpha=st.sampled_from(LEVELS))
 def test_capital_rises_with_the_claim_and_bisection_finds_its_crossing(values: list[float], alpha: float) -> None:
     y = (np.array(values) + 1.0) / 2.0
@@ -113,6 +116,7 @@ def test_capital_rises_with_the_claim_and_bisection_finds_its_crossing(values: l
         assert limit <= 2.0 * found[0] - 1.0 + 1e-12 and limit >= 2.0 * (found[0] - grid[1]) - 1.0 - 1e-12
 
 
+@pytest.mark.claim("B4-betting-drop")
 @given(counts=cells, alpha=st.sampled_from(LEVELS))
 def test_the_portfolio_rises_with_the_claim_and_its_p_value_is_its_inverse(counts: tuple[int, int, int], alpha: float) -> None:
     losses, gains, n = counts[0], counts[1], sum(counts)

@@ -34,6 +34,7 @@ def closed_holm(p: list[float], alpha: float) -> list[bool]:
     return [all(s in fallen for s in sets if i in s) for i in range(k)]
 
 
+@pytest.mark.claim("B5-graph")
 @given(p=p_values)
 def test_holm_is_the_closure_of_bonferroni_and_a_graph(p: list[float]) -> None:
     found = holm(p, 0.05)
@@ -89,6 +90,7 @@ def test_a_p_value_is_valid_and_inverts_the_limit(n: int) -> None:
     assert rate_p_value(0, 0, 0.5) == 1.0
 
 
+@pytest.mark.claim("B5-graph")
 def test_family_wise_error_and_an_order_chosen_too_late() -> None:
     """Exact over uniform p-values on a grid (all plans unsafe); sorting by p-value first breaks the level."""
     grid, alpha = (np.arange(20) + 1) / 20, 0.1

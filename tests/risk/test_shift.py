@@ -28,6 +28,7 @@ def test_both_rise_with_the_rate_and_lie_above_it(rate: float, more: float, radi
         assert worst(low, radius) <= worst(low, 2 * radius) + 1e-12
 
 
+@pytest.mark.claim("B6-shift-kl", "B7-shift-chi-square")
 @pytest.mark.parametrize("rate", [1e-6, 0.01, 0.2, 0.7])
 @pytest.mark.parametrize("radius", [1e-4, 0.05, 0.3])
 def test_the_dual_gives_the_same(rate: float, radius: float) -> None:
@@ -46,6 +47,7 @@ def test_the_dual_gives_the_same(rate: float, radius: float) -> None:
     assert chi_square_shifted(rate, radius) == pytest.approx(min(1.0, found), rel=1e-5)
 
 
+@pytest.mark.claim("B6-shift-kl", "B7-shift-chi-square")
 @pytest.mark.parametrize("seed", range(4))
 def test_no_population_in_the_radius_is_worse(seed: int) -> None:
     """The primal problem on four values of a loss in [0, 1]: never beyond the limit, and equal for a loss of 0 and 1."""

@@ -21,6 +21,8 @@ from certify.bounds.enclosed.steps import AttentionWay, HeadWay, MlpWay, Normed,
 from certify.bounds.enclosed.taylor import U, Weights, constant, gamma, up
 
 SQUARINGS = 3
+# Beyond so many numbers the blocks of an attention half are not put together: norms of their parts are added up instead.
+BLOCKS = 2**26
 
 
 def norm_upper(matrices: Tensor, squarings: int = SQUARINGS) -> Tensor:
@@ -169,18 +171,16 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     a_k, d_k = norms["k"].most[None, :, None, None], half_width[..., None, None] * norms["k"].step[None, :, None, None]
     a_q, d_q = norms["q"].most[None, :, None, None], half_width[..., None, None] * norms["q"].step[None, :, None, None]
 
-    values = now["o"] @ now["v"]  # (pieces, heads, dim, dim)
-    left = torch.einsum("mhdw,mhijw->mhijd", now["o"], gap)
-    right = torch.einsum("mhiw,mhwd->mhid", q, now["k"])
-    left_size = up(torch.linalg.vector_norm(left, dim=-1) * (1 + gamma(dim + 4)))
-    right_size = up(torch.linalg.vector_norm(right, dim=-1) * (1 + gamma(dim + 4)))
-    inner = scale * torch.einsum("mhik,mhikv,mhkw->mhivw", p, gap, k)  # (pieces, heads, i, width, width)
-    query = torch.einsum("mhdv,mhivw,mhwe->mide", now["o"], inner, now["q"])
-    blocks = torch.einsum("mhij,mhde->mijde", p, values)
-    blocks = blocks + (left * p[..., None]).permute(0, 2, 3, 4, 1) @ right.permute(0, 2, 1, 3)[:, :, None]
     tokens = p.shape[-1]
     own = torch.arange(tokens)
-    blocks[:, own, own] += query
+    right = torch.einsum("mhiw,mhwd->mhid", q, now["k"])
+    # Head by head: (pieces, i, j, dim) is the largest array where blocks are not put together.
+    left_size = torch.stack(
+        [torch.linalg.vector_norm(gap[:, h] @ now["o"][:, h, None].transpose(-1, -2), dim=-1) for h in range(heads)], 1
+    )
+    left_size = up(left_size * (1 + gamma(dim + 4)))
+    right_size = up(torch.linalg.vector_norm(right, dim=-1) * (1 + gamma(dim + 4)))
+    inner = scale * torch.einsum("mhik,mhikv,mhkw->mhivw", p, gap, k)  # (pieces, heads, i, width, width)
 
     left_move = up(a_o * gap_move + d_o * gap_top)
     right_move = up(a_k[..., 0] * q_move + d_k[..., 0] * q_top)[..., None]
@@ -201,17 +201,28 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     change = change + rounding * sizes
     change[:, own, own] += up(query_move + rounding * sizes_own.sum(1))
 
+    block_norm = (p * (norm_upper(now["o"] @ now["v"])[..., None, None] + left_size * right_size[..., None])).sum(1)
+    block_norm[:, own, own] += ((a_o * a_q)[..., 0] * inner_top).sum(1)
+    block_norm = up(block_norm + change)
+    unit = torch.eye(tokens, dtype=block_norm.dtype)
+    if tokens * tokens * dim * dim > BLOCKS:
+        scale_top = 1.0 if half.layer_scale is None else up(half.layer_scale.size().max())
+        return up(unit + scale_top * block_norm * largest[:, None])
+
+    values = now["o"] @ now["v"]  # (pieces, heads, dim, dim)
+    left = torch.einsum("mhdw,mhijw->mhijd", now["o"], gap)
+    blocks = torch.einsum("mhij,mhde->mijde", p, values)
+    blocks = blocks + (left * p[..., None]).permute(0, 2, 3, 4, 1) @ right.permute(0, 2, 1, 3)[:, :, None]
+    blocks[:, own, own] += torch.einsum("mhdv,mhivw,mhwe->mide", now["o"], inner, now["q"])
     jacobian = blocks @ matrix[:, None]
     frobenius = torch.linalg.matrix_norm(blocks, dim=(-2, -1))
-    block_norm = (p * (a_o * a_v + left_size * right_size[..., None])).sum(1)
-    block_norm[:, own, own] += ((a_o * a_q)[..., 0] * inner_top).sum(1)
     lost = gamma(dim + 8) * frobenius * torch.linalg.matrix_norm(matrix, dim=(-2, -1))[:, None]
     if half.layer_scale is not None:
         jacobian = half.layer_scale.at(at.mid)[:, None, None, :, None] * jacobian
     jacobian[:, own, own] += torch.eye(dim, dtype=jacobian.dtype)
     rest = up(change * largest[:, None] + block_norm * move[:, None] + lost)
     if half.layer_scale is not None:
-        rest = _rescaled(rest, up((block_norm + change) * largest[:, None]), half.layer_scale, at)
+        rest = _rescaled(rest, up(block_norm * largest[:, None]), half.layer_scale, at)
     return up(norm_upper(jacobian) + rest)
 
 
@@ -238,18 +249,20 @@ def mlp_gain(half: Mlp, way: MlpWay, at: Pieces, error: Tensor) -> Tensor:
     change = torch.minimum(spectral, frobenius)
     half_width = at.half[:, None]
     change = up(change + 1.12891 * half_width * (second.step * first.most + second.most * first.step))
-    inner = (w2[:, None] * slope[..., None, :]) @ w1[:, None]
     dim, hidden = w1.shape[-1], w1.shape[-2]
     change = up(change + gamma(hidden + dim + 64) * 1.13 * _parts(half.fc1.weight) * _parts(half.fc2.weight))
-    jacobian = inner @ matrix
-    inner_norm = norm_upper(inner)
-    lost = gamma(dim + 8) * torch.linalg.matrix_norm(inner, dim=(-2, -1)) * torch.linalg.matrix_norm(matrix, dim=(-2, -1))
-    rest = up(change * largest + inner_norm * move + lost)
-    if half.layer_scale is not None:
-        jacobian = half.layer_scale.at(at.mid)[:, None, :, None] * jacobian
-        rest = _rescaled(rest, up((inner_norm + change) * largest), half.layer_scale, at)
-    jacobian = jacobian + torch.eye(dim, dtype=jacobian.dtype)
-    return up(norm_upper(jacobian) + rest)
+    found = []
+    for some in torch.arange(matrix.shape[1]).split(max(1, BLOCKS // (len(at.mid) * dim * hidden))):
+        inner = (w2[:, None] * slope[:, some, None, :]) @ w1[:, None]
+        jacobian = inner @ matrix[:, some]
+        inner_norm = norm_upper(inner)
+        lost = torch.linalg.matrix_norm(inner, dim=(-2, -1)) * torch.linalg.matrix_norm(matrix[:, some], dim=(-2, -1))
+        rest = up(change[:, some] * largest[:, some] + inner_norm * move[:, some] + gamma(dim + 8) * lost)
+        if half.layer_scale is not None:
+            jacobian = half.layer_scale.at(at.mid)[:, None, :, None] * jacobian
+            rest = _rescaled(rest, up((inner_norm + change[:, some]) * largest[:, some]), half.layer_scale, at)
+        found.append(up(norm_upper(jacobian + torch.eye(dim, dtype=jacobian.dtype)) + rest))
+    return torch.cat(found, 1)
 
 
 def _slope(x: Tensor) -> tuple[Tensor, Tensor]:

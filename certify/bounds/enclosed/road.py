@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from certify.bounds.enclosed.elementary import gelu
-from certify.bounds.enclosed.gains import attention_gain, head_gain, mlp_gain
+from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp_gain
 from certify.bounds.enclosed.layers import Affine, Attention, Transformer, chain, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
 from certify.bounds.enclosed.taylor import Model, compose, constant, gamma, linear, require_full_products, up
@@ -149,7 +149,7 @@ class Encloser:
     def _batch(self) -> int:
         if isinstance(self._net, Transformer):
             tokens, dim = self._net.positions.start.shape
-            return max(1, ROOM // (tokens * tokens * dim * dim))
+            return max(1, ROOM // (tokens * tokens * min(dim * dim, BLOCKS // (tokens * tokens) + 1)))
         return 64
 
     @torch.no_grad()
