@@ -147,11 +147,11 @@ def page(results: list[Found], threads: int) -> str:
         f"`python -m simulations.path_bounds_benchmark --threads {threads}` on {platform.machine()}, {threads} threads, torch "
         f"{torch.__version__}.",
         "",
-        f"median, worst: the bound on max over theta and classes of |z(theta) - z(1)| over the largest change on a grid of {GRID} "
-        "points, over test images. Half of each pruned matrix is removed. Every bound is of tier `proved`: of the network in real "
-        "arithmetic with weights and pixels as stored, all rounding counted. s: seconds a sample, everything included that depends "
-        "on the sample. pieces: of the segment, or bends on the exact road. Anchors are figures of auto_LiRPA on networks of the "
-        "same shape, trained elsewhere.",
+        f"median, worst: the bound on max over theta and classes of |z(theta) - z(1)|, over the largest change on {GRID} points "
+        "of the segment, over test images. Half of each pruned matrix is removed. Every bound is of tier `proved`: of the "
+        "network in real arithmetic with weights and pixels as stored, all rounding counted. s: seconds a sample, everything "
+        "included that depends on the sample. pieces: of the segment, or bends on the exact road. Anchors are figures of "
+        "auto_LiRPA on networks of the same shape, trained elsewhere.",
         "",
         *table(head, rows),
         "![Where the error grows](paths.svg)",
@@ -160,10 +160,10 @@ def page(results: list[Found], threads: int) -> str:
     deep = results[-1]
     if deep.steps:
         lines += [
-            f"## Where the factor goes: {deep.case.name}, the piece with the largest remainder of the last sample",
+            f"## Where the factor goes: {deep.case.name}, the worst piece of the last sample",
             "",
-            "gain: largest row sum of the proven token-block gains. defect: truncation and rounding of the half-block alone. error: "
-            "what is known after it, l2 of the worst token.",
+            "gain: largest row sum of the proven token-block gains. defect: truncation and rounding of the half-block alone. "
+            "error: what is known after it, l2 of the worst token.",
             "",
             *table(
                 ("half-block", "gain", "defect", "error"),

@@ -197,7 +197,7 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     f_o, f_v, f_k, f_q = (_parts(weights[key])[None, :, None, None] for key in "ovkq")
     sizes = (p * (f_o * f_v + f_o * gap_size * torch.linalg.vector_norm(q, dim=-1)[..., None] * f_k)).sum(1)
     sizes_own = (f_o * f_q * scale)[..., 0] * (p * gap_size * torch.linalg.vector_norm(k, dim=-1)[..., None, :]).sum(-1)
-    rounding = gamma(8 * dim + 64)
+    rounding = gamma(8 * dim + 2 * tokens + 64)
     change = change + rounding * sizes
     change[:, own, own] += up(query_move + rounding * sizes_own.sum(1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,7 +15,7 @@ from certify.bounds.enclosed.elementary import gelu
 from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp_gain
 from certify.bounds.enclosed.layers import Affine, Attention, Transformer, chain, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import Model, compose, constant, gamma, linear, require_full_products, up
+from certify.bounds.enclosed.taylor import TERMS, Model, compose, constant, gamma, linear, require_full_products, up
 from certify.records import Refused
 
 DEGREE, START, MOST = 8, 8, 512
@@ -97,8 +97,15 @@ def _to_bernstein(degree: int) -> np.ndarray:
     return matrix
 
 
-# Pieces -> (model of the logits with all errors in its remainder, per half-block (name, gain, defect, error), each (pieces,)).
-Walk = Callable[[Pieces], tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]]
+@dataclass(frozen=True)
+class Piece:
+    """One piece of an enclosure: coef (d + 1, classes), rem (classes,), and the half-blocks on the way."""
+
+    mid: float
+    half: float
+    coef: np.ndarray
+    rem: np.ndarray
+    steps: tuple[Step, ...]
 
 
 class Encloser:
@@ -110,6 +117,9 @@ class Encloser:
         if not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
         require_full_products()
+        widest = max(max(tensor.shape, default=0) for tensor in reference.values())
+        if widest > TERMS:
+            raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
         self.degree = degree
         self._net = (
             chain(model, reference, shipped) if isinstance(model, nn.Sequential) else transformer(model, reference, shipped)
@@ -125,26 +135,22 @@ class Encloser:
             raise Refused("enclosure: the image holds a value that is not finite")
         if start < 1 or start & (start - 1):
             raise Refused(f"enclosure: start = {start} is not a power of two")
-        image = image.detach().cpu().double()
-        done: list[tuple[float, float, np.ndarray, np.ndarray, list[Step]]] = []
+        image, batch = image.detach().cpu().double(), self._batch()
+        done: list[Piece] = []
         waiting = [((2 * k + 1) / (2 * start), 1 / (2 * start)) for k in range(start)]
         while waiting:
-            found: list[tuple[float, float, np.ndarray, np.ndarray, list[Step]]] = []
-            for begin in range(0, len(waiting), self._batch()):
-                found += self._walk(image, waiting[begin : begin + self._batch()])
-            scale = _largest_change(done + found)
-            waiting = []
+            found = [piece for at in range(0, len(waiting), batch) for piece in self._walk(image, waiting[at : at + batch])]
+            scale, waiting = _largest_change(done + found), []
             for piece in found:
-                good = bool(np.all(piece[3] <= tolerance * scale))
-                if good or len(done) + len(found) + len(waiting) >= most:
+                if np.all(piece.rem <= tolerance * scale) or len(done) + len(found) + len(waiting) >= most:
                     done.append(piece)
                 else:
-                    mid, half = piece[0], piece[1] / 2
-                    waiting += [(mid - half, half), (mid + half, half)]
-        done.sort(key=lambda piece: piece[0])
-        worst = max(done, key=lambda piece: float(np.max(piece[3])))
-        mid, half, coef, rem = (np.array([piece[k] for piece in done]) for k in range(4))
-        return Enclosure(mid, half, coef, rem, tuple(worst[4]))
+                    half = piece.half / 2
+                    waiting += [(piece.mid - half, half), (piece.mid + half, half)]
+        done.sort(key=lambda piece: piece.mid)
+        worst = max(done, key=lambda piece: float(piece.rem.max()))
+        mid, half, coef, rem = (np.array([getattr(piece, name) for piece in done]) for name in ("mid", "half", "coef", "rem"))
+        return Enclosure(mid, half, coef, rem, worst.steps)
 
     def _batch(self) -> int:
         if isinstance(self._net, Transformer):
@@ -153,25 +159,15 @@ class Encloser:
         return 64
 
     @torch.no_grad()
-    def _walk(
-        self, image: Tensor, pieces: list[tuple[float, float]]
-    ) -> list[tuple[float, float, np.ndarray, np.ndarray, list[Step]]]:
-        mid, half = (torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True))
-        at = Pieces(mid, half)
+    def _walk(self, image: Tensor, pieces: list[tuple[float, float]]) -> list[Piece]:
+        """Pieces (mid, half) of the segment, together. What is NaN or infinite has an infinite remainder."""
+        at = Pieces(*(torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True)))
         logits, steps = self._through(image, at) if isinstance(self._net, Transformer) else (self._along(image, at), [])
-        rem = torch.where(torch.isfinite(logits.rem), logits.rem, torch.inf)
-        coef = torch.where(torch.isfinite(logits.coef), logits.coef, 0.0).transpose(0, 1)
-        rem = torch.where(torch.isfinite(logits.coef).all(0), rem, torch.inf)
-        return [
-            (
-                m,
-                h,
-                coef[k].numpy(),
-                rem[k].numpy(),
-                [Step(name, float(gain[k]), float(defect[k]), float(error[k])) for name, gain, defect, error in steps],
-            )
-            for k, (m, h) in enumerate(pieces)
-        ]
+        known = torch.isfinite(logits.coef).all(0) & torch.isfinite(logits.rem)
+        coef = torch.where(known, logits.coef, 0.0).transpose(0, 1).numpy()
+        rem = torch.where(known, logits.rem, torch.inf).numpy()
+        told = [tuple(Step(name, *(float(part[k]) for part in parts)) for name, *parts in steps) for k in range(len(pieces))]
+        return [Piece(mid, half, coef[k], rem[k], told[k]) for k, (mid, half) in enumerate(pieces)]
 
     def _along(self, image: Tensor, at: Pieces) -> Model:
         """Through a chain: no restarts, the remainder is carried along entry by entry."""
@@ -213,12 +209,7 @@ def _restart(x: Model) -> tuple[Tensor, Model]:
     return up(torch.linalg.vector_norm(x.rem, dim=-1)), Model(x.coef, torch.zeros_like(x.rem))
 
 
-def _largest_change(pieces: list[tuple[float, float, np.ndarray, np.ndarray, list[Step]]]) -> float:
-    """Estimate, for the tolerance alone: spread of the centres over what is known so far."""
-    values = np.array([sign_sum(piece[2], sign) for piece in pieces for sign in (-1.0, 1.0)])
+def _largest_change(pieces: Sequence[Piece]) -> float:
+    """Spread of the logits' centres at the ends of all pieces: an estimate that the tolerance alone is measured by."""
+    values = np.array([sign ** np.arange(len(piece.coef)) @ piece.coef for piece in pieces for sign in (-1.0, 1.0)])
     return float(np.ptp(values, axis=0).max())
-
-
-def sign_sum(coef: np.ndarray, u: float) -> np.ndarray:
-    """Values at u of polynomials (d + 1, classes)."""
-    return np.einsum("k,kc->c", u ** np.arange(len(coef)), coef)
