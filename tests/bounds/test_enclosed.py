@@ -178,6 +178,7 @@ def exact_half(half: Any, x: Tensor, theta: float) -> Tensor:
     return x + (out if half.layer_scale is None else at(half.layer_scale) * out)
 
 
+@pytest.mark.claim("PE1-token-gain")
 @pytest.mark.parametrize("error", [1e-6, 1e-2])
 @pytest.mark.parametrize("variant", ["average", "scaled", "one head", "token"])
 def test_gains_bound_derivatives_on_the_tube(variant: str, error: float) -> None:

@@ -49,6 +49,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.claim("PE3-taylor-compose")
 @pytest.mark.parametrize("name", FUNCTIONS)
 @given(seed=st.integers(0, 10**6), degree=st.integers(1, 9), swing=st.sampled_from([0.0, 1e-9, 1e-3, 0.1, 1.0]))
 @settings(max_examples=25)
@@ -101,6 +102,7 @@ def test_expansion_terms_of_gelu(x: float, degree: int) -> None:
         assert abs(mpmath.mpf(float(term)) - exact) <= mpmath.mpf(float(error)) + mpmath.mpf(10) ** -45
 
 
+@pytest.mark.claim("PE2-gelu-derivatives")
 @pytest.mark.parametrize("n", range(3, 14))
 def test_the_bound_of_gelu_derivatives(n: int) -> None:
     def derivative(x: float) -> mpmath.mpf:
@@ -154,6 +156,7 @@ def test_a_model_that_may_reach_zero_has_no_inverse() -> None:
         assert not bool((found.rem <= 1e300).any()), "NaN or inf, never a number"
 
 
+@pytest.mark.claim("PE4-norm-by-squaring")
 @given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1e-8, 1.0, 1e8]))
 def test_norms_from_above(seed: int, rows: int, cols: int, scale: float) -> None:
     generator = torch.Generator().manual_seed(seed)

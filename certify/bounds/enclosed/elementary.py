@@ -76,7 +76,10 @@ def gelu(a: Model) -> Expansion:
 
 
 def sup_gelu(n: int) -> float:
-    """At least sup |GELU^(n)|, n >= 3, over the real line, by Cramer's inequality; |x| exp(-x^2/4) <= sqrt(2/e) < .8578."""
+    """At least sup |GELU^(n)|, n >= 3, over the real line, by Cramer's inequality; |x| exp(-x^2/4) <= sqrt(2/e) < .8578.
+
+    Claim PE2-gelu-derivatives.
+    """
     return 1.001 * CRAMER * ROOT * (0.8578 * math.sqrt(math.factorial(n - 1)) + n * math.sqrt(math.factorial(n - 2)))
 
 

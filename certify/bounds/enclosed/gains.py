@@ -28,7 +28,7 @@ BLOCKS = 2**26
 def norm_upper(matrices: Tensor, squarings: int = SQUARINGS) -> Tensor:
     """At least the spectral norms of (..., rows, cols): ||A||^2 = ||A^T A||, again and again, and ||.||_2 <= ||.||_F at the end.
 
-    At each step the rounding of the product, at most gamma_n ||A||_F^2, is added.
+    At each step the rounding of the product, at most gamma_n ||A||_F^2, is added. Claim PE4-norm-by-squaring.
     """
     if matrices.shape[-1] > matrices.shape[-2]:
         matrices = matrices.transpose(-1, -2)
@@ -125,6 +125,9 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
 
     J_ij = 1 I + M_ij L_j,   M_ij = sum_h P_ij W_O W_V + W_O (v_j - o_i) P_ij (s q_i)^T W_K
                                     + [i = j] W_O (sum_k P_ik (v_k - o_i) s k_k^T) W_Q
+
+    error : (pieces, tokens) radius of the tube. Where the blocks are more than BLOCKS numbers, norms of their parts are added up.
+    Claim PE1-token-gain.
     """
     around = tube(way.normed, half.norm, error)
     matrix, largest, move = normalisation(way.normed, half.norm, at, around)

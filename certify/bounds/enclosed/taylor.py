@@ -220,6 +220,7 @@ def compose(a: Model, expansion: Expansion) -> Model:
 
     Horner's rule in w = sum_{k>=1} c_k u^k. At level n, where n factors w are still to come, coefficients beyond d - n reach
     degrees beyond d alone: they are bounded at once. The remainder of the argument enters through the slope alone.
+    Claim PE3-taylor-compose.
     """
     d, w = a.degree, a.coef
     sizes = w.abs()

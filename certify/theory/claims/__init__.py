@@ -1,7 +1,8 @@
 """Every theorem of this folder as data, one module per topic.
 
 MP-paper is arXiv:2606.02608, OR1 its Online Resource 1. X.. sharpen the paper and are proved in the specification; F.. are
-defects of the literal text; EMP.. belong to arXiv:2509.25606, SEL.. to arXiv:2605.09345, SSD.. to arXiv:2605.18860.
+defects of the literal text; PE.. serve enclosures along a path, B.. guarantees; EMP.. belong to arXiv:2509.25606, SEL.. to
+arXiv:2605.09345, SSD.. to arXiv:2605.18860.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from certify.theory.claims import (
     defects,
     effective_number,
     elastic_net,
+    enclosures,
     errata,
     gaussian,
     margins,
@@ -44,6 +46,7 @@ CLAIMS: tuple[Claim, ...] = (
     *effective_number.CLAIMS,
     *ranking.CLAIMS,
     *rates.CLAIMS,
+    *enclosures.CLAIMS,
     *defects.CLAIMS,
     *readings.CLAIMS,
     *errata.CLAIMS,

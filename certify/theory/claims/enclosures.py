@@ -1,0 +1,40 @@
+"""Claims behind the enclosures of logits along a segment."""
+
+from __future__ import annotations
+
+from certify.records import Claim
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "PE1-token-gain",
+        "Errors of tokens pass a half-block by block norms",
+        r"$e_b\le B_be_{b-1}+\delta_b$, $(B_b)_{ij}\ge\sup\|\partial F_b(x)_i/\partial x_j\|_2$ over $\|x_j-p_j\|_2\le(e_{b-1})_j$",
+        (r"$F_b$ differentiable on the tube", r"$\|F_b(p(u),u)_i-p^+_i(u)\|_2\le(\delta_b)_i$"),
+        "Mean value inequality, token by token; the tube is convex",
+        "certify.bounds.enclosed.gains.attention_gain",
+    ),
+    Claim(
+        "PE2-gelu-derivatives",
+        "Every derivative of GELU is bounded on the line",
+        r"$|\mathrm{GELU}^{(k)}|\le\frac{K}{\sqrt{2\pi}}(\sqrt{2/e}\sqrt{(k-1)!}+k\sqrt{(k-2)!})$, $K=1.0865$, $k\ge3$",
+        (),
+        "Cramér's inequality for Hermite polynomials",
+        "certify.bounds.enclosed.elementary.sup_gelu",
+    ),
+    Claim(
+        "PE3-taylor-compose",
+        "A function of a Taylor model",
+        r"$|g(p+e)-q|\le\mathrm{rem}+|R_{d+1}|+\sup|g'|\,|e|$, $q$ Horner's rule in $p-p(0)$ cut at degree $d$",
+        (r"$g$ has $d+1$ derivatives where $p+e$ lies",),
+        "Lagrange remainder; terms cut at level $n$ are multiplied by $n$ factors without constant term",
+        "certify.bounds.enclosed.taylor.compose",
+    ),
+    Claim(
+        "PE4-norm-by-squaring",
+        "A spectral norm from above",
+        r"$\|A\|_2\le\|(A^TA)^{2^{s-1}}\|_F^{1/2^s}\le\mathrm{rank}(A)^{1/2^{s+1}}\|A\|_2$",
+        (),
+        "$\\|A\\|_2^2=\\|A^TA\\|_2$ and $\\|\\cdot\\|_2\\le\\|\\cdot\\|_F$",
+        "certify.bounds.enclosed.gains.norm_upper",
+    ),
+)
