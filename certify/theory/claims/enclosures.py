@@ -8,7 +8,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "PE1-token-gain",
         "Errors of tokens pass a half-block by block norms",
-        r"$e_b\le B_be_{b-1}+\delta_b$, $(B_b)_{ij}\ge\sup\|\partial F_b(x)_i/\partial x_j\|_2$ over $\|x_j-p_j\|_2\le(e_{b-1})_j$",
+        r"$e_b\le B_be_{b-1}+\delta_b$, $(B_b)_{ij}\ge\sup\|\partial F_b(x)_i/\partial x_j\|_2$, $\|x_j-p_j\|_2\le(e_{b-1})_j$",
         (r"$F_b$ differentiable on the tube", r"$\|F_b(p(u),u)_i-p^+_i(u)\|_2\le(\delta_b)_i$"),
         "Mean value inequality, token by token; the tube is convex",
         "certify.bounds.enclosed.gains.attention_gain",
