@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -201,6 +202,8 @@ def recover(folder: RunFolder, json: Json = False) -> None:
         run = recover_together(folder, progress)
     if first:
         _say(run, json)
+    sys.stdout.flush()
+    os._exit(0)  # threads of a process group may abort an interpreter that takes its time to end
 
 
 def guarantee(folder: RunFolder, json: Json = False) -> None:

@@ -79,4 +79,7 @@ if __name__ == "__main__":
         dist.init_process_group("gloo")
     main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
     if parallel:
+        dist.barrier()
         dist.destroy_process_group()
+        sys.stdout.flush()
+        os._exit(0)  # threads of the group may abort an interpreter that takes its time to end

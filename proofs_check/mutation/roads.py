@@ -1,0 +1,65 @@
+"""Wrong edits of the proven roads and of the guarantees."""
+
+from __future__ import annotations
+
+from proofs_check.mutation.edit import Edit
+
+
+def _edit(module: str, text: str, wrong: str, what: str, *tests: str) -> Edit:
+    """An edit of certify/MODULE.py, with the names of its test files below tests."""
+    return Edit(f"certify/{module}.py", text, wrong, what, tuple(f"tests/{name}.py" for name in tests))
+
+
+_TAYLOR, _GAINS, _ELEMENTARY = (f"bounds/enclosed/{name}" for name in ("taylor", "gains", "elementary"))
+_ARITHMETIC, _ENCLOSED = "bounds/test_taylor", "bounds/test_enclosed"
+
+EDITS = (
+    _edit(_TAYLOR, "times(a.coef[i].abs(), tails[d - i + 1])", "0.0", "products without their tails", _ARITHMETIC),
+    _edit(
+        _TAYLOR, "rem = rem + left @ weight.step.abs().T", "rem = rem + 0.0", "what moving weights push out is lost", _ARITHMETIC
+    ),
+    _edit(_TAYLOR, "expansion.slope * a.rem", "0.0 * a.rem", "the argument's remainder is forgotten", _ARITHMETIC),
+    _edit(_ELEMENTARY, "low = x - up(swing + a.rem)", "low = x", "an inverse that never meets 0", _ARITHMETIC),
+    _edit(
+        _ELEMENTARY,
+        "abs(binomials[d + 1]) * base",
+        "0.1 * abs(binomials[d + 1]) * base",
+        "a tenth of Lagrange's term",
+        _ARITHMETIC,
+    ),
+    _edit(
+        _GAINS,
+        "jacobian[:, own, own] += torch.eye(dim, dtype=jacobian.dtype)",
+        "jacobian[:, own, own] -= torch.eye(dim, dtype=jacobian.dtype)",
+        "the residual path turned round",
+        _ENCLOSED,
+    ),
+    _edit(
+        _GAINS, "return up(norm_upper(jacobian) + rest)", "return up(norm_upper(jacobian))", "a gain at u = 0 alone", _ENCLOSED
+    ),
+    _edit(
+        "bounds/enclosed/road",
+        "error = up(spread + defect)",
+        "error = defect",
+        "errors that do not travel",
+        _ENCLOSED,
+    ),
+    _edit(
+        "bounds/proved",
+        "self.pairwise_change < self.margin",
+        "self.pairwise_change <= self.margin",
+        "a tie is won",
+        "bounds/test_proved",
+    ),
+    _edit(
+        "risk/betting",
+        "np.log1p(-stake * (y - mean))",
+        "np.log1p(stake * (y - mean))",
+        "bets on the other side",
+        "risk/test_betting",
+    ),
+    _edit(
+        "risk/shift", "math.sqrt(r * p * (1.0 - p))", "math.sqrt(r * p * p)", "the variance of another coin", "risk/test_shift"
+    ),
+    _edit("risk/choosing", "share = w + w[i] * g[i]", "share = w + g[i]", "more than alpha is handed on", "risk/test_choosing"),
+)
