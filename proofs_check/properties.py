@@ -15,7 +15,7 @@ from typing import Any
 from proofs_check.checks import FAILED, MISSING, PASSED, Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("tests/proofs_check", "tests/theory", "tests/laws")  # the longest first
+FOLDERS = ("tests/proofs_check", "tests/theory", "tests/laws", "tests/risk", "tests/bounds")  # the longest first
 RANK = {PASSED: 0, MISSING: 1, FAILED: 2}
 
 

@@ -12,6 +12,7 @@ CLAIMS: tuple[Claim, ...] = (
         (r"$F_b$ differentiable on the tube", r"$\|F_b(p(u),u)_i-p^+_i(u)\|_2\le(\delta_b)_i$"),
         "Mean value inequality, token by token; the tube is convex",
         "certify.bounds.enclosed.gains.attention_gain",
+        checks=("property",),
     ),
     Claim(
         "PE2-gelu-derivatives",
@@ -20,6 +21,7 @@ CLAIMS: tuple[Claim, ...] = (
         (),
         "Cramér's inequality for Hermite polynomials",
         "certify.bounds.enclosed.elementary.sup_gelu",
+        checks=("property",),
     ),
     Claim(
         "PE3-taylor-compose",
@@ -28,6 +30,7 @@ CLAIMS: tuple[Claim, ...] = (
         (r"$g$ has $d+1$ derivatives where $p+e$ lies",),
         "Lagrange remainder; terms cut at level $n$ are multiplied by $n$ factors without constant term",
         "certify.bounds.enclosed.taylor.compose",
+        checks=("property",),
     ),
     Claim(
         "PE4-norm-by-squaring",
@@ -36,5 +39,6 @@ CLAIMS: tuple[Claim, ...] = (
         (),
         "$\\|A\\|_2^2=\\|A^TA\\|_2$ and $\\|\\cdot\\|_2\\le\\|\\cdot\\|_F$",
         "certify.bounds.enclosed.gains.norm_upper",
+        checks=("property",),
     ),
 )

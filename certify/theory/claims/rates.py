@@ -32,6 +32,7 @@ CLAIMS: tuple[Claim, ...] = (
         (_SAMPLED, "a range known beforehand", "an order fixed beforehand"),
         "Waudby-Smith and Ramdas, J. R. Stat. Soc. B 86 (2024), Theorem 3",
         "certify.risk.betting.betting_upper",
+        checks=("property",),
     ),
     Claim(
         "B4-betting-drop",
@@ -40,6 +41,7 @@ CLAIMS: tuple[Claim, ...] = (
         (_SAMPLED, "both networks judged on the same samples"),
         "Constant bets, mixed; Markov",
         "certify.risk.betting.drop_betting_upper",
+        checks=("property",),
     ),
     Claim(
         "B5-graph",
@@ -48,6 +50,7 @@ CLAIMS: tuple[Claim, ...] = (
         ("each p-value valid", "graph and weights fixed beforehand"),
         "Bretz, Maurer, Brannath and Posch, Stat. Med. 28 (2009)",
         "certify.risk.choosing.graph",
+        checks=("property",),
     ),
     Claim(
         "B6-shift-kl",
@@ -56,6 +59,7 @@ CLAIMS: tuple[Claim, ...] = (
         (r"$0\le L\le1$",),
         "Data processing",
         "certify.risk.shift.kl_shifted",
+        checks=("property",),
     ),
     Claim(
         "B7-shift-chi-square",
@@ -64,5 +68,6 @@ CLAIMS: tuple[Claim, ...] = (
         (r"$0\le L\le1$",),
         "Cauchy–Schwarz",
         "certify.risk.shift.chi_square_shifted",
+        checks=("property",),
     ),
 )
