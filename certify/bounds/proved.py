@@ -13,6 +13,8 @@ from certify.bounds.exact import exact
 from certify.records import Refused, Usage
 
 ROADS = ("auto", "exact", "enclosed")
+# Called with samples done and samples in all.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def prove(
     images: Tensor,
     *,
     road: str = "auto",
-    progress: Callable[[int, int], None] = lambda done, all_of_them: None,
+    progress: Progress = lambda done, all_of_them: None,
 ) -> ProvedPath:
     """Bound the logits of each image (T, channels, height, width) along the whole segment.
 
@@ -68,9 +70,6 @@ def prove(
                     raise
                 said.append(f"{name}: {error}")
     raise Refused(f"no proven road for this network. {'. '.join(said)}")
-
-
-Progress = Callable[[int, int], None]
 
 
 def _exact(

@@ -56,7 +56,7 @@ def gradual(
     scored = samples.labels is not None and bool(tuning)
     if wanted.drop and not scored:
         raise Usage(f"plan {wanted.name}: drop = {wanted.drop} needs labels and a tuning split")
-    reference = accuracy(setting.dense, samples, tuning) if scored else 0.0
+    reference = accuracy(setting.dense, samples, tuning) if wanted.drop else 0.0
     network, rows, dense = setting.dense, list[dict[str, Any]](), None
     shares = (*wanted.steps, wanted.sparsity)
     for number, share in enumerate(shares):

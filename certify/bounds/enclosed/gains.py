@@ -204,7 +204,8 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     change = change + rounding * sizes
     change[:, own, own] += up(query_move + rounding * sizes_own.sum(1))
 
-    block_norm = (p * (norm_upper(now["o"] @ now["v"])[..., None, None] + left_size * right_size[..., None])).sum(1)
+    values = now["o"] @ now["v"]  # (pieces, heads, dim, dim)
+    block_norm = (p * (norm_upper(values)[..., None, None] + left_size * right_size[..., None])).sum(1)
     block_norm[:, own, own] += ((a_o * a_q)[..., 0] * inner_top).sum(1)
     block_norm = up(block_norm + change)
     unit = torch.eye(tokens, dtype=block_norm.dtype)
@@ -212,7 +213,6 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
         scale_top = 1.0 if half.layer_scale is None else up(half.layer_scale.size().max())
         return up(unit + scale_top * block_norm * largest[:, None])
 
-    values = now["o"] @ now["v"]  # (pieces, heads, dim, dim)
     left = torch.einsum("mhdw,mhijw->mhijd", now["o"], gap)
     blocks = torch.einsum("mhij,mhde->mijde", p, values)
     blocks = blocks + (left * p[..., None]).permute(0, 2, 3, 4, 1) @ right.permute(0, 2, 1, 3)[:, :, None]

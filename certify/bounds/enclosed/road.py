@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import torch
@@ -64,10 +65,11 @@ class Enclosure:
         end = coef[-1].sum(0)
         coef = coef.copy()
         coef[:, 0] -= end
-        bernstein = np.einsum("bk,pkr->pbr", _to_bernstein(coef.shape[1] - 1), coef)
+        basis = _to_bernstein(coef.shape[1] - 1)
+        bernstein = np.einsum("bk,pkr->pbr", basis, coef)
         largest = np.abs(bernstein).max(1) * rounding
         # The matrix has entries up to its largest, rounded once; sums of d + 1 terms.
-        sizes = np.abs(_to_bernstein(coef.shape[1] - 1)).max() * np.abs(coef).sum(1) * gamma(4 * coef.shape[1] + 8)
+        sizes = np.abs(basis).max() * np.abs(coef).sum(1) * gamma(4 * coef.shape[1] + 8)
         last = rem[-1] + slack[-1] + gamma(4 * coef.shape[1]) * np.abs(self.coef[-1] @ rows.T).sum(0)
         found = ((largest + rem + slack + sizes + last) * rounding).max(0)
         return np.where(np.isfinite(found), found, np.inf)
@@ -84,6 +86,7 @@ class Enclosure:
         return value, (self.rem[-1] + gamma(4 * self.coef.shape[1]) * np.abs(self.coef[-1]).sum(0)) * (1 + 1e-12)
 
 
+@cache
 def _to_bernstein(degree: int) -> np.ndarray:
     """Bernstein coefficients on [-1, 1] of u^k: (basis, power)."""
     matrix = np.zeros((degree + 1, degree + 1))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from certify.bounds.enclosed.elementary import exponential, gelu, power
 from certify.bounds.enclosed.layers import Attention, Mlp, Norm, Transformer
-from certify.bounds.enclosed.taylor import Model, U, add, compose, constant, gamma, linear, product, scaled, up
+from certify.bounds.enclosed.taylor import Model, U, add, compose, constant, gamma, linear, product, scaled, shifted, up
 
 
 @dataclass(frozen=True)
@@ -118,28 +118,17 @@ def tokens_of(image: Tensor, net: Transformer, at: Pieces, degree: int) -> Model
     rows = image.reshape(channels, height // ph, ph, width // pw, pw).permute(1, 3, 0, 2, 4).reshape(-1, channels * ph * pw)
     pieces = len(at.mid)
     x = linear(constant(rows.expand(pieces, *rows.shape), degree), net.stem.weight, net.stem.bias, at.mid, at.half)
-    if net.prefix is not None:
-        prefix = _changing(net.prefix.start, net.prefix.step, at, degree)
-        positions = _changing(net.positions.start, net.positions.step, at, degree)
-        if net.embed_prefix:
-            return add(_joined(prefix, x), positions)
-        return _joined(prefix, add(x, positions))
-    return add(x, _changing(net.positions.start, net.positions.step, at, degree))
+    if net.prefix is None:
+        return shifted(x, net.positions, at.mid, at.half)
+    nothing = torch.zeros((pieces, *net.prefix.start.shape), dtype=x.coef.dtype)
+    prefix = shifted(constant(nothing, degree), net.prefix, at.mid, at.half)
+    if net.embed_prefix:
+        return shifted(_joined(prefix, x), net.positions, at.mid, at.half)
+    return _joined(prefix, shifted(x, net.positions, at.mid, at.half))
 
 
 def _joined(prefix: Model, x: Model) -> Model:
     return Model(torch.cat([prefix.coef, x.coef], 2), torch.cat([prefix.rem, x.rem], 1))
-
-
-def _changing(start: Tensor, step: Tensor | None, at: Pieces, degree: int) -> Model:
-    pieces = len(at.mid)
-    found = constant(start.expand(pieces, *start.shape).clone(), degree)
-    if step is None:
-        return found
-    shape = (pieces, *(1,) * start.ndim)
-    found.coef[0] += at.mid.reshape(shape) * step
-    found.coef[1] += at.half.reshape(shape) * step
-    return Model(found.coef, up(8 * U * (found.size() + step.abs())))
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,11 @@ class Model:
         return Model(torch.stack([move(c) for c in self.coef]), move(self.rem))
 
 
-def constant(value: Tensor, degree: int, rem: Tensor | None = None) -> Model:
-    """A value known exactly, or to within rem."""
+def constant(value: Tensor, degree: int) -> Model:
+    """A value known exactly."""
     coef = torch.zeros((degree + 1, *value.shape), dtype=value.dtype)
     coef[0] = value
-    return Model(coef, torch.zeros_like(value) if rem is None else rem)
+    return Model(coef, torch.zeros_like(value))
 
 
 def add(a: Model, b: Model) -> Model:
@@ -128,6 +128,18 @@ def moved(a: Model, mid: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
     return coef, r * a.coef[-1].abs()
 
 
+def shifted(a: Model, offset: Weights, mid: Tensor, half: Tensor) -> Model:
+    """a + offset(theta), broadcast over the axes before those of the offset."""
+    shape = (len(mid), *(1,) * (a.coef.ndim - 2))
+    coef, sizes = a.coef.clone(), offset.start.abs()
+    coef[0] += offset.start
+    if offset.step is not None:
+        coef[0] += mid.reshape(shape) * offset.step
+        coef[1] += half.reshape(shape) * offset.step
+        sizes = sizes + 2.0 * offset.step.abs()
+    return Model(coef, up(a.rem + 8 * U * (sizes + coef[:2].abs().sum(0))))
+
+
 def linear(a: Model, weight: Weights, bias: Weights | None, mid: Tensor, half: Tensor) -> Model:
     """W(theta) a + b(theta); a : (d + 1, pieces, ..., in), weight (out, in), bias (out,).
 
@@ -138,21 +150,13 @@ def linear(a: Model, weight: Weights, bias: Weights | None, mid: Tensor, half: T
     rem = a.rem @ weight.size().T
     rounding = weight.start.abs()
     if weight.step is not None:
-        shifted, left = moved(a, mid, half)
-        coef = coef + shifted @ weight.step.T
+        turned, left = moved(a, mid, half)
+        coef = coef + turned @ weight.step.T
         rem = rem + left @ weight.step.abs().T
         rounding = rounding + 2.0 * weight.step.abs()
     rem = rem + gamma(inputs + 8) * (a.size() @ rounding.T)
-    if bias is not None:
-        shape = (len(mid), *(1,) * (a.coef.ndim - 2))
-        coef[0] += bias.start
-        sizes = bias.start.abs()
-        if bias.step is not None:
-            coef[0] += mid.reshape(shape) * bias.step
-            coef[1] += half.reshape(shape) * bias.step
-            sizes = sizes + 2.0 * bias.step.abs()
-        rem = rem + 8 * U * (sizes + coef[:2].abs().sum(0))
-    return Model(coef, up(rem))
+    found = Model(coef, up(rem))
+    return found if bias is None else shifted(found, bias, mid, half)
 
 
 def scaled(a: Model, factor: Weights, offset: Weights | None, mid: Tensor, half: Tensor) -> Model:
@@ -161,21 +165,13 @@ def scaled(a: Model, factor: Weights, offset: Weights | None, mid: Tensor, half:
     rem = a.rem * factor.size()
     sizes = factor.start.abs()
     if factor.step is not None:
-        shifted, left = moved(a, mid, half)
-        coef = coef + shifted * factor.step
+        turned, left = moved(a, mid, half)
+        coef = coef + turned * factor.step
         rem = rem + left * factor.step.abs()
         sizes = sizes + 2.0 * factor.step.abs()
     rem = rem + 8 * U * a.size() * sizes
-    if offset is not None:
-        shape = (len(mid), *(1,) * (a.coef.ndim - 2))
-        coef[0] += offset.start
-        sizes = offset.start.abs()
-        if offset.step is not None:
-            coef[0] += mid.reshape(shape) * offset.step
-            coef[1] += half.reshape(shape) * offset.step
-            sizes = sizes + 2.0 * offset.step.abs()
-        rem = rem + 8 * U * (sizes + coef[:2].abs().sum(0))
-    return Model(coef, up(rem))
+    found = Model(coef, up(rem))
+    return found if offset is None else shifted(found, offset, mid, half)
 
 
 def product(a: Model, b: Model, times: Callable[[Tensor, Tensor], Tensor], terms: int) -> Model:
