@@ -1,8 +1,10 @@
 """python -m simulations.path_bounds_benchmark [--threads 2] [--out reports/bounds]
+python -m simulations.path_bounds_benchmark --full-size vit_small_patch16_224 [--pieces 1] [--degree 6]
 
 Proven bounds on how far the logits of trained digits networks move along the segment to their pruned form, beside the truth on
 a grid: the exact road on ReLU networks, the enclosure on GELU chains and on transformers of 2, 6 and 12 blocks. Half of the
-smallest weights are removed, of each pruned matrix. The page is rewritten after every case.
+smallest weights are removed, of each pruned matrix. The page is rewritten after every case. With --full-size one random image and
+the random weights of a timm model, all its block matrices halved; what each half-block contributed is printed.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ import torch
 from certify.bounds.enclosed import Encloser, Enclosure, Step
 from certify.bounds.exact import exact
 from certify.networks.evidence import collect
-from certify.networks.loading import state_of
+from certify.networks.loading import build, state_of
 from certify.networks.masking import masked_state
 from certify.networks.segment import Segment
 from certify.networks.targets import describe
 from certify.pruning import prune
 from certify.records.files import atomic_write
+from certify.records.recipe import ModelRecipe
 from simulations.digits.networks import samples, splits, trained
+from simulations.measure import resident
 from simulations.studies._page import COLOURS, table
 
 GRID = 401
@@ -197,11 +201,42 @@ def draw(results: list[Found], path: Path) -> None:
     pyplot.close(figure)
 
 
+def full_size(name: str, pieces: int, degree: int) -> None:
+    """Print time, memory, remainder and half-blocks of one sample of a timm model."""
+    torch.manual_seed(0)
+    model = build(ModelRecipe(name, num_classes=10))
+    reference = state_of(model)
+    halved = {t.weight for t in describe(model) if t.role == "block"}
+    shipped = {
+        key: torch.where(tensor.abs() > tensor.abs().median(), tensor, torch.zeros(())) if key in halved else tensor
+        for key, tensor in reference.items()
+    }
+    size = model.pretrained_cfg["input_size"]  # type: ignore[index]
+    image = torch.randn(*size, generator=torch.Generator().manual_seed(1))
+    began = time.perf_counter()
+    found = Encloser(model, reference, shipped, degree).enclose(image, start=pieces, most=pieces)
+    seconds, memory = time.perf_counter() - began, resident() / 1024
+    print(f"{name}, pieces {pieces}, degree {degree}: {seconds:.0f} s, {memory:.2f} GiB, remainder {found.rem.max():.3g}")
+    for step in found.steps:
+        print(f"{step.name:>16} gain {step.gain:.3g} defect {step.defect:.2g} error {step.error:.2g}")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simulations.path_bounds_benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m simulations.path_bounds_benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("reports/bounds"))
+    parser.add_argument("--full-size", metavar="MODEL", help="one sample of a timm vision transformer instead")
+    parser.add_argument("--pieces", type=int, default=1, help="with --full-size: a power of two")
+    parser.add_argument("--degree", type=int, default=6, help="with --full-size")
     options = parser.parse_args()
+    if options.full_size:
+        torch.set_num_threads(options.threads)
+        full_size(options.full_size, options.pieces, options.degree)
+        return
     results: list[Found] = []
     for case in CASES:
         results.append(evaluate(case, options.threads))

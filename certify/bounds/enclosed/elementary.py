@@ -76,7 +76,7 @@ def gelu(a: Model) -> Expansion:
 
 
 def sup_gelu(n: int) -> float:
-    """At least sup |GELU^(n)|, n >= 3, over the real line, by Cramer's inequality; |x| exp(-x^2/4) <= sqrt(2/e) < .8578.
+    """At least sup |GELU^(n)|, n >= 2, over the real line, by Cramer's inequality; |x| exp(-x^2/4) <= sqrt(2/e) < .8578.
 
     Claim PE2-gelu-derivatives.
     """

@@ -17,7 +17,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "PE2-gelu-derivatives",
         "Every derivative of GELU is bounded on the line",
-        r"$|\mathrm{GELU}^{(k)}|\le\frac{K}{\sqrt{2\pi}}(\sqrt{2/e}\sqrt{(k-1)!}+k\sqrt{(k-2)!})$, $K=1.0865$, $k\ge3$",
+        r"$|\mathrm{GELU}^{(k)}|\le\frac{K}{\sqrt{2\pi}}(\sqrt{2/e}\sqrt{(k-1)!}+k\sqrt{(k-2)!})$, $K=1.0865$, $k\ge2$",
         (),
         "Cramér's inequality for Hermite polynomials",
         "certify.bounds.enclosed.elementary.sup_gelu",
