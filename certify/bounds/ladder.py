@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from certify.bounds.layers import Steps, steps
 from certify.bounds.measured import evaluation_error
+from certify.bounds.proved import ProvedPath, prove
+from certify.bounds.proved_rungs import proved_edges, proved_rungs
 from certify.bounds.resolved import ResolvedPath, resolve
 from certify.networks.loading import State
 from certify.networks.segment import Segment
-from certify.records import Bound, Edge, Ladder, Pair, Plan, Target
+from certify.records import Bound, Edge, Ladder, Pair, Plan, Refused, Target
 from certify.records.recipe import BoundsRecipe
 from certify.theory import cross_entropy as ce
 from certify.theory import margins
@@ -64,6 +66,26 @@ def ladder(
     edges = _edges()
     rows: tuple[Any, ...] = ()
     notes = [_resolution(path)]
+    if settings.proved:
+        first = images[: settings.proved]
+        try:
+            proven = prove(
+                model,
+                reference,
+                shipped,
+                first,
+                labels=classes[: len(first)],
+                road=settings.road,
+                progress=lambda done, count: tell("proof", done / count),
+            )
+        except Refused as refusal:
+            if settings.road != "auto":
+                raise
+            notes.append(f"nothing proved: {refusal}")
+        else:
+            rungs += proved_rungs(proven, len(images))
+            edges += proved_edges()
+            notes.append(_proof(proven))
     if labels is None:
         notes.append("no labels: the class of each sample is the reference's own decision")
     taken = None
@@ -84,6 +106,12 @@ def _resolution(path: ResolvedPath) -> str:
     left = int(np.sum(~path.converged))
     said = f"path resolved at orders {int(path.order.min())} to {int(path.order.max())}"
     return said + (f"; {left} of {len(path.order)} samples still moved at the highest order" if left else "")
+
+
+def _proof(path: ProvedPath) -> str:
+    count, vacuous = len(path.logits), int(np.sum(~np.isfinite(path.change).all(axis=1)))
+    said = f"proved rungs by the {path.road} road on the first {count} samples, each alone"
+    return f"{said}; VACUOUS on {vacuous} of them" if vacuous else said
 
 
 def _rung(
@@ -107,6 +135,14 @@ def _logit_rungs(path: ResolvedPath, error: np.ndarray) -> list[Bound]:
     size, oscillation = np.abs(change).max(axis=1), change.max(axis=1) - change.min(axis=1)
     return [
         _rung("logit_change", "largest logit change, measured", "logit", "X8-path-variation", size, 2 * error, lower=size),
+        _rung(
+            "path_change",
+            "largest logit change anywhere on the segment, resolved",
+            "logit",
+            "X8-path-variation",
+            path.change.max(axis=1),
+            path.change_error.max(axis=1),
+        ),
         _rung("path_variation", "path variation", "logit", "X8-path-variation", path.max_norm, path.max_norm_error),
         _rung("path_speed", "largest speed on the path", "logit", "X9-best-L", path.speed_sup, path.speed_sup_error),
         _rung(
@@ -211,7 +247,8 @@ def _decision_rungs(path: ResolvedPath, classes: np.ndarray, error: np.ndarray) 
 def _edges() -> list[Edge]:
     lipschitz = ("the logits are Lipschitz along the segment",)
     return [
-        Edge("logit_change", "path_variation", "X8-path-variation", lipschitz),
+        Edge("logit_change", "path_change", "X8-path-variation"),
+        Edge("path_change", "path_variation", "X8-path-variation", lipschitz),
         Edge("path_variation", "path_speed", "X9-best-L", lipschitz),
         Edge("logit_oscillation", "path_oscillation", "X8-path-variation", lipschitz),
         Edge("ce_change", "ce_pairwise", "X2-ce-pairwise", lipschitz),

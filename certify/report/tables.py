@@ -10,7 +10,7 @@ import numpy as np
 
 from certify.records import Edge, Guarantee, Ladder, Plan, Spectrum, Target
 from certify.report.formats import NOT_STATED, confidence, flatten, listing, number, percent, short, whole
-from certify.report.rungs import UNIT_AXIS, rungs
+from certify.report.rungs import UNIT_AXIS, rungs, size_of
 
 NO_LIPSCHITZ = "L_s not available"
 STATEMENT = {"disagreement": "Disagreement", "accuracy_drop": "Accuracy drop"}
@@ -67,6 +67,11 @@ def _number(value: float | None, missing: str = NOT_STATED) -> Cell:
     return Cell(missing if value is None else number(value), value, "gap" if value is None else "")
 
 
+def _size(value: float) -> Cell:
+    """A bound; one that says nothing sorts last."""
+    return Cell(size_of(value), value if np.isfinite(value) else None)
+
+
 def _share(value: float, digits: int = 2) -> Cell:
     return Cell(percent(value, digits), value)
 
@@ -113,9 +118,10 @@ def rung_table(ladders: Sequence[tuple[str, Ladder]]) -> Table:
                         _text(kind),
                         _text(unit),
                         _text(bound.tier + (", modelled" if bound.modelled else ""), bound.tier),
-                        _number(rung.median) if unit != "decision" else _share(float(bound.upper.mean())),
-                        _number(rung.high),
-                        _number(rung.largest),
+                        _size(rung.median) if unit != "decision" else _share(float(bound.asked.mean())),
+                        _size(rung.high),
+                        _size(rung.largest),
+                        _number(rung.size),
                         _share(rung.not_positive / rung.size, 1),
                         _number(float(bound.tolerance.max())),
                         _text(bound.claim),
@@ -132,6 +138,7 @@ def rung_table(ladders: Sequence[tuple[str, Ladder]]) -> Table:
             ("Median", "decision rungs: share of samples"),
             "95 %",
             "Largest",
+            "Samples",
             "Samples ≤ 0",
             ("Tolerance", "largest stated error of a resolved value"),
             "Claim",
@@ -163,7 +170,8 @@ def edge_table(ladders: Sequence[tuple[str, Ladder]]) -> Table:
 
 def _edge_row(kind: str, ladder: Ladder, edge: Edge) -> tuple[Cell, ...]:
     below, above = ladder[edge.below], ladder[edge.above]
-    slack, excess = above.upper - below.upper, ladder.excess(edge)
+    known, excess = np.isfinite(above.upper), ladder.excess(edge)
+    slack = np.where(known, np.where(known, above.upper, 0.0) - np.where(known, below.upper, 0.0), np.inf)
     worst = int(np.argmin(slack))
     failing = int(np.sum(excess > 0))
     return (
@@ -172,9 +180,9 @@ def _edge_row(kind: str, ladder: Ladder, edge: Edge) -> tuple[Cell, ...]:
         _text(below.unit),
         _text(edge.claim),
         _text("yes" if edge.asserted else "no, drawn only", "" if edge.asserted else "note"),
-        _number(float(slack[worst])),
+        _size(float(slack[worst])),
         _number(float(below.tolerance[worst] + above.tolerance[worst])),
-        Cell(f"{whole(failing)} of {whole(excess.size)}", failing, "bad" if failing and edge.asserted else ""),
+        Cell(f"{whole(failing)} of {whole(int(known.sum()))}", failing, "bad" if failing and edge.asserted else ""),
         _text("; ".join(edge.hypotheses), "note"),
     )
 
