@@ -197,6 +197,8 @@ LAYER_NUMBERS = (
     ("lipschitz_median", "L_s X9(b) median", "smallest constant that works along this segment, speed / ‖Rv‖∞; resolved"),
     ("lipschitz_max", "L_s X9(b) max", "the same, largest sample; resolved"),
     ("budget", "Budget B", "2 × mean over samples of L_s ‖Rv‖∞, with the X9(b) value; nats"),
+    ("mass_budget", "Mass budget", "the budget that the removed row masses allow (EMP-T11), least over orders 1, 2, 4, 8 and ∞"),
+    ("edge_budget", "Edge budget", "the Gaussian budget with the variance of R's fitted Marchenko–Pastur bulk: a model"),
     ("gauss_budget", "Gaussian budget", "the budget if R were Gaussian noise: a model, not a bound on this network"),
     ("frobenius_squared", "‖R‖²_F", "sum of squares of the removed weights"),
     ("l1", "‖R‖₁", "sum of absolute values of the removed weights"),

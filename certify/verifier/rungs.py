@@ -170,6 +170,7 @@ def _formulas(rerun: Rerun, stated: dict[str, Array]) -> dict[str, Array]:
         "ce_published": ("path_variation", lambda eta: 2 * eta),
         "ce_layers": ("layer_variation", lambda eta: rerun.cumulant(2 * eta)),
         "ce_budget": ("layer_speed", lambda eta: 2 * eta),
+        "ce_mass": ("layer_mass", lambda eta: 2 * eta),
     }
     return {quantity: formula(stated[of]) for quantity, (of, formula) in formulas.items() if of in stated}
 

@@ -27,6 +27,7 @@ from certify.theory import cross_entropy, margins
 
 # The function of that name hides the module.
 room = importlib.import_module("certify.bounds.ladder")
+layer_room = importlib.import_module("certify.bounds.rungs.layers")
 SETTINGS = BoundsRecipe(max_order=16)
 
 
@@ -92,7 +93,7 @@ def test_no_asserted_edge_is_violated(make: Callable[[int], tuple[nn.Module, Ten
     found = hang(network, images, shipped, plan)
     assert not found.violations()
     proved = {bound.quantity for bound in found.bounds if bound.tier == "proved"}
-    assert sum(edge.asserted for edge in found.edges) == 18 + len(proved) and len(found.layers) == len(plan.edits)
+    assert sum(edge.asserted for edge in found.edges) == 20 + len(proved) and len(found.layers) == len(plan.edits)
     assert {bound.tier for bound in found.bounds} - {"proved"} == {"resolved"}, "no float64 evaluation is a proof"
     assert len(proved) == (0 if any("nothing proved" in note for note in found.notes) else 5)
     modelled = {bound.quantity for bound in found.bounds if bound.modelled}
@@ -245,7 +246,18 @@ MUTATIONS: dict[str, tuple[Any, str, Callable[[], Callable[..., Any]], str]] = {
     "change halved": (room, "resolve", lambda: path_with(change=0.5), "logit_change <= path_change"),
     "speed halved": (room, "resolve", lambda: path_with(speed_sup=0.5), "path_variation <= path_speed"),
     "spread halved": (room, "resolve", lambda: path_with(oscillation=0.5), "logit_oscillation <= path_oscillation"),
-    "one layer forgotten": (room, "telescoped", lambda: lambda steps: steps[1:].sum(axis=0), "logit_change <= layer_variation"),
+    "one layer forgotten": (
+        layer_room,
+        "telescoped",
+        lambda: lambda steps: steps[1:].sum(axis=0),
+        "logit_change <= layer_variation",
+    ),
+    "masses against half": (
+        importlib.import_module("certify.bounds.layers"),
+        "smallest_lipschitz",
+        lambda: lambda speed, size: np.divide(speed, 4 * size, out=np.zeros_like(size), where=size > 0),
+        "layer_speed <= layer_mass",
+    ),
     "margin against half of eta": (
         margins,
         "may_lose",
