@@ -55,8 +55,9 @@ def prove(
 ) -> ProvedPath:
     """Bound the logits of each image (T, channels, height, width) along the whole segment.
 
-    road : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows chains of Linear and GELU and
-           timm's ViT and DeiT; "auto" takes the first that knows the network. Anything else is refused, with what each road said.
+    road : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows the same operations and GELU,
+           wherever the change lies, and timm's ViT and DeiT; "auto" takes the first that knows the network. Anything else is
+           refused, with what each road said.
     """
     if road not in ROADS:
         raise Usage(f"road {road!r} is none of {', '.join(ROADS)}")

@@ -16,7 +16,7 @@ _ARITHMETIC = "bounds/test_taylor"
 EDITS = (
     _edit(_TAYLOR, "times(a.coef[i].abs(), tails[d - i + 1])", "0.0", "products without their tails", _ARITHMETIC),
     _edit(
-        _TAYLOR, "rem = rem + left @ weight.step.abs().T", "rem = rem + 0.0", "what moving weights push out is lost", _ARITHMETIC
+        _TAYLOR, "rem = rem + left @ weight.step.abs().mT", "rem = rem + 0.0", "what moving weights push out is lost", _ARITHMETIC
     ),
     _edit(_TAYLOR, "expansion.slope * a.rem", "0.0 * a.rem", "the argument's remainder is forgotten", _ARITHMETIC),
     _edit(_ELEMENTARY, "low = x - up(swing + a.rem)", "low = x", "an inverse that never meets 0", _ARITHMETIC),
