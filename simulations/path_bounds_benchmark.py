@@ -3,8 +3,8 @@ python -m simulations.path_bounds_benchmark --full-size vit_small_patch16_224 [-
 
 Proven bounds on how far the logits of trained digits networks move along the segment to their pruned form, beside the truth on
 a grid: the exact road on ReLU networks of which one layer moves; the enclosure where all do, on chains, a ResNet and transformers
-of 2, 6 and 12 blocks. Half of the smallest weights are removed, of each pruned matrix. The page is rewritten after every case. With
---full-size one random image and the random weights of a timm model, all its block matrices halved; what each half-block
+of 2, 6 and 12 blocks. Half of the smallest weights are removed, of each pruned matrix. The page is rewritten after every case.
+With --full-size one random image and the random weights of a timm model, all its block matrices halved; what each half-block
 contributed is printed.
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ ROOM = 2**20
 class Step:
     """One operation; `inputs` are numbers of earlier results, 0 the image; its own result has its number plus 1."""
 
+    name: str
     operation: on.Operation
     inputs: tuple[int, ...]
 
@@ -47,7 +47,7 @@ class Graph:
     def model(self, image: Tensor, at: Pieces, degree: int) -> Model:
         """Logits of one image on the pieces; remainders are carried along entry by entry."""
         start = constant(image.expand(len(at.mid), *image.shape), degree)
-        return self._run(start, lambda number, inputs: self.steps[number].operation.model(at, *inputs))
+        return self.run(start, lambda number, inputs: self.steps[number].operation.model(at, *inputs))
 
     def batch(self, numbers: int) -> int:
         """Pieces, or points, at a time, where an entry takes so many numbers in each."""
@@ -76,7 +76,7 @@ class Graph:
         rounded = torch.unique(torch.round(best / GRID) * GRID)
         return [theta for theta in rounded.tolist() if 0.0 < theta < 1.0]
 
-    def _run(self, start: Any, apply: Callable[[int, list[Any]], Any]) -> Any:
+    def run(self, start: Any, apply: Callable[[int, list[Any]], Any]) -> Any:
         """Results in order, the last returned; what no later step reads is let go."""
         live = {0: start}
         for number, step in enumerate(self.steps):
@@ -94,7 +94,7 @@ class Graph:
             return operation.value(theta, *inputs)
 
         if any(isinstance(step.operation, BENDING) for step in self.steps):
-            self._run(image.expand(len(theta), *image.shape), apply)
+            self.run(image.expand(len(theta), *image.shape), apply)
 
     def _crossings(self, image: Tensor, grid: Tensor) -> Tensor:
         """Rows (number of the step, point of the grid, one, other): entry `one` of its candidates crosses `other` behind it."""
@@ -132,7 +132,7 @@ BENDING = (on.Kink, on.MaxPool)
 def graph(model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], image: Tensor) -> Graph:
     """Read a pair of networks that take one image of this shape; what is not known is refused by name."""
     first, last = read.read_ends(model, reference, shipped, image[None])
-    steps = [Step(_operation(a.operation, b.operation), a.inputs) for a, b in zip(first.steps, last.steps, strict=True)]
+    steps = [Step(a.name, _operation(a.operation, b.operation), a.inputs) for a, b in zip(first.steps, last.steps, strict=True)]
     moves = any(not torch.equal(shipped[name], tensor) for name, tensor in reference.items() if tensor.is_floating_point())
     return Graph(tuple(steps), first.last_use, first.widest, moves)
 
@@ -151,9 +151,9 @@ def _operation(first: Any, last: Any) -> on.Operation:
         weight, mean, variance, shift = (_weights(getattr(first, name), getattr(last, name)) for name in names)
         return on.BatchNorm(weight, mean, variance, shift, first.eps)
     if isinstance(first, affine.AveragePool):
-        return on.Average(partial(on.unfolded, window=first.window), (-1,), False, first.terms - 1)
+        return on.Average((-1,), False, first.terms - 1, first.window)
     if isinstance(first, affine.Mean):
-        return on.Average(lambda t: t, first.axes, first.keep, first.count)
+        return on.Average(first.axes, first.keep, first.count)
     if isinstance(first, affine.Flatten):
         return on.Flatten(first.first)
     if isinstance(first, affine.Add):

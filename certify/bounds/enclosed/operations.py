@@ -6,7 +6,6 @@ activation. A convolution is unfolded and multiplied, no Winograd and no FFT, so
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -112,17 +111,20 @@ class BatchNorm:
     bias: Weights
     eps: float
 
-    def model(self, at: Pieces, *inputs: Model) -> Model:
-        (x,) = inputs
-        still = constant(torch.zeros((len(at.mid), *self.mean.start.shape), dtype=torch.float64), x.degree)
+    def scale(self, at: Pieces, degree: int) -> Model:
+        """weight / sqrt(variance + eps)."""
+        still = constant(torch.zeros((len(at.mid), *self.mean.start.shape), dtype=torch.float64), degree)
         variance = shifted(still, self.variance, at.mid, at.half)
         coef = variance.coef.clone()
         coef[0] += self.eps
         variance = Model(coef, up(variance.rem + 2 * U * (coef.abs().sum(0) + self.eps)))
-        scale = scaled(compose(variance, power(variance, -0.5)), self.weight, None, at.mid, at.half)
+        return scaled(compose(variance, power(variance, -0.5)), self.weight, None, at.mid, at.half)
+
+    def model(self, at: Pieces, *inputs: Model) -> Model:
+        (x,) = inputs
         step = None if self.mean.step is None else -self.mean.step
         centred = shifted(x, Weights(-self.mean.start, step), at.mid, at.half)
-        return shifted(product(centred, scale, torch.mul, 1), self.bias, at.mid, at.half)
+        return shifted(product(centred, self.scale(at, x.degree), torch.mul, 1), self.bias, at.mid, at.half)
 
     def value(self, theta: Tensor, *inputs: Tensor) -> Tensor:
         weight, mean, variance, bias = (part.at(theta) for part in (self.weight, self.mean, self.variance, self.bias))
@@ -131,19 +133,20 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class Average:
-    """Mean over the axes, which hold `count` entries, of what `view` makes of x."""
+    """Mean over the axes, which hold `count` entries, of x, or of its windows unfolded."""
 
-    view: Callable[[Tensor], Tensor]
     axes: tuple[int, ...]
     keep: bool
     count: int
+    window: Window | None = None
 
     def value(self, theta: Tensor, *inputs: Tensor) -> Tensor:
-        return self.view(inputs[0]).mean(self.axes, self.keep)
+        (x,) = inputs
+        return (x if self.window is None else unfolded(x, self.window)).mean(self.axes, self.keep)
 
     def model(self, at: Pieces, *inputs: Model) -> Model:
         (x,) = inputs
-        coef = torch.stack([self.view(c).mean(self.axes, self.keep) for c in x.coef])
+        coef = torch.stack([self.value(at.mid, c) for c in x.coef])
         return Model(coef, up(self.value(at.mid, x.rem) + gamma(self.count + 2) * self.value(at.mid, x.size())))
 
 

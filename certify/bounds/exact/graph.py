@@ -33,11 +33,15 @@ KNOWN = "Linear, Conv2d, BatchNorm, ReLU, LeakyReLU, abs, MaxPool2d, AvgPool2d, 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation. `inputs` are numbers of earlier results, 0 the image; the step's own result has its number plus 1."""
+    """One operation. `inputs` are numbers of earlier results, 0 the image; the step's own result has its number plus 1.
+
+    name : of the module, or of the call.
+    """
 
     operation: Operation
     inputs: tuple[int, ...]
     moves: bool
+    name: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ class _Reader:
             unfolded = inner.terms if isinstance(inner, Conv) else int(np.prod(getattr(inner, "window", _NONE).kernel))
         rows = int(np.prod(_shape(node)[1:])) if not isinstance(operation, Conv) else int(np.prod(_shape(node)[2:]))
         self.widest = max(self.widest, rows * unfolded, *(int(np.prod(_shape(source)[1:])) for source in (*inputs, node)))
-        self.steps.append(Step(operation, sources, moves))
+        self.steps.append(Step(operation, sources, moves, str(node.target) if node.op == "call_module" else node.name))
         self.moving.append(moves)
         self.results[node] = len(self.steps)
 
