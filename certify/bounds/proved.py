@@ -85,9 +85,9 @@ def prove(
     """Bound the logits of each image (T, channels, height, width) along the whole segment.
 
     labels : (T,) true classes, or None.
-    road   : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows chains of Linear and GELU
-             and timm's ViT and DeiT; "auto" takes the first that knows the network, if that has at most 2^21 parameters.
-             Anything else is refused, with what each road said.
+    road   : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows the same operations and
+             GELU, wherever the change lies, and timm's ViT and DeiT; "auto" takes the first that knows the network, if that has
+             at most 2^21 parameters. Anything else is refused, with what each road said.
     """
     if road not in ROADS:
         raise Usage(f"road {road!r} is none of {', '.join(ROADS)}")

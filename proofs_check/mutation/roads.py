@@ -12,11 +12,12 @@ def _edit(module: str, text: str, wrong: str, what: str, *tests: str) -> Edit:
 
 _TAYLOR, _ELEMENTARY = "bounds/enclosed/taylor", "bounds/enclosed/elementary"
 _ARITHMETIC = "bounds/test_taylor"
+_OPERATIONS, _GRAPHS = "bounds/enclosed/operations", "bounds/test_enclosed_graph"
 
 EDITS = (
     _edit(_TAYLOR, "times(a.coef[i].abs(), tails[d - i + 1])", "0.0", "products without their tails", _ARITHMETIC),
     _edit(
-        _TAYLOR, "rem = rem + left @ weight.step.abs().T", "rem = rem + 0.0", "what moving weights push out is lost", _ARITHMETIC
+        _TAYLOR, "rem = rem + left @ weight.step.abs().mT", "rem = rem + 0.0", "what moving weights push out is lost", _ARITHMETIC
     ),
     _edit(_TAYLOR, "expansion.slope * a.rem", "0.0 * a.rem", "the argument's remainder is forgotten", _ARITHMETIC),
     _edit(_ELEMENTARY, "low = x - up(swing + a.rem)", "low = x", "an inverse that never meets 0", _ARITHMETIC),
@@ -26,6 +27,28 @@ EDITS = (
         "0.1 * abs(binomials[d + 1]) * base",
         "a tenth of Lagrange's term",
         _ARITHMETIC,
+    ),
+    _edit(_OPERATIONS, "(factor - slope) * -low", "0.0 * low", "a kink open to the left costs nothing", _GRAPHS),
+    _edit(
+        _OPERATIONS,
+        "up(x.rem + gamma(4 * x.degree + 12) * sizes)",
+        "0.0 * sizes",
+        "the argument's remainder is forgotten",
+        _GRAPHS,
+    ),
+    _edit(
+        _OPERATIONS,
+        "factor * a.rem + (1.0 - factor) * b.rem",
+        "factor * (1.0 - factor) * (a.rem + b.rem)",
+        "the winner brings no remainder",
+        _GRAPHS,
+    ),
+    _edit(
+        "bounds/norms",
+        "most.max()) * math.sqrt(_readers(operation.window))",
+        "most.max())",
+        "windows that overlap count once",
+        "bounds/test_norms",
     ),
     _edit(
         "bounds/proved",

@@ -82,7 +82,7 @@ def test_road_auto_leaves_large_networks_alone(monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_road() -> None:
     model = chain(nn.Tanh)
-    with pytest.raises(Refused, match=r"no proven road .* exact: .* enclosed: 2: is a Tanh"):
+    with pytest.raises(Refused, match=r"no proven road .* exact: .* enclosed: enclosure: 2 is a Tanh"):
         prove(model, state_of(model), thinned(model, "3.weight"), torch.randn(1, 6))
     with pytest.raises(Refused, match="2 layers change"):
         prove(chain(nn.ReLU), state_of(model), thinned(model, "3.weight", "1.weight"), torch.randn(1, 6), road="exact")

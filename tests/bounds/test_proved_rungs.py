@@ -14,7 +14,7 @@ from torch import nn
 
 from certify.bounds import ladder, prove
 from certify.bounds.proved import Lead, ProvedPath
-from certify.bounds.proved_rungs import increases, proved_rungs
+from certify.bounds.rungs.proved import increases, proved_rungs
 from certify.networks.loading import State, digest, state_of
 from certify.records import Ladder, Pair, Refused
 from certify.records.recipe import BoundsRecipe

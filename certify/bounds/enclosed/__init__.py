@@ -1,4 +1,8 @@
-"""Proven enclosures of logits along a weight segment, for GELU chains and vision transformers."""
+"""Proven enclosures of logits along a weight segment, wherever the change lies.
+
+Modules, in the order of reading: `taylor` and `elementary` (arithmetic), `operations` and `graph` (networks of known operations),
+`layers`, `steps` and `gains` (vision transformers), `road`.
+"""
 
 from certify.bounds.enclosed.road import Encloser, Enclosure, Step
 

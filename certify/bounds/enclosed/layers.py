@@ -123,6 +123,11 @@ def _identity(name: str, module: nn.Module) -> None:
         _expect(name, module, (nn.Identity,))
 
 
+def is_transformer(network: nn.Module) -> bool:
+    """Whether `transformer` is the reader to ask; it may still refuse. By name: networks of others need no timm."""
+    return any(kind.__name__ == "VisionTransformer" for kind in type(network).__mro__)
+
+
 def transformer(network: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor]) -> Transformer:
     """Read a timm VisionTransformer of plain blocks."""
     timm = import_timm()
@@ -197,20 +202,3 @@ def transformer(network: nn.Module, reference: Mapping[str, Tensor], shipped: Ma
 
 def _first(weights: Weights) -> Weights:
     return Weights(weights.start[0], None if weights.step is None else weights.step[0])
-
-
-def chain(model: nn.Sequential, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor]) -> tuple[Affine | None, ...]:
-    """Layers of a Sequential of Linear and exact GELU (None), flattened before the first."""
-    pair, found = _Pair(reference, shipped), list[Affine | None]()
-    for name, module in model.named_children():
-        if isinstance(module, nn.Linear):
-            found.append(pair.affine(name, module))
-        elif isinstance(module, nn.GELU) and module.approximate == "none":
-            found.append(None)
-        elif (isinstance(module, nn.Flatten) and not found) or isinstance(module, nn.Identity | nn.Dropout):
-            continue
-        else:
-            raise Refused(
-                f"{name}: is a {type(module).__name__}, which the enclosure does not know; it knows Linear and exact GELU here"
-            )
-    return tuple(found)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from certify.bounds.enclosed.elementary import gelu
 from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp_gain
-from certify.bounds.enclosed.layers import Affine, Attention, Transformer, chain, transformer
+from certify.bounds.enclosed.graph import Graph, graph
+from certify.bounds.enclosed.layers import Attention, Transformer, is_transformer, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import TERMS, Model, compose, constant, gamma, linear, require_full_products, up
+from certify.bounds.enclosed.taylor import TERMS, Model, gamma, require_full_products, to_bernstein, up
+from certify.networks.segment import Segment
 from certify.records import Refused
 
-DEGREE, START, MOST = 8, 8, 512
+DEGREE, FLAT, START, MOST = 8, 4, 8, 512
 # A piece is halved until its remainder is at most this share of the largest change found.
 TOLERANCE = 2e-3
 # Numbers that the derivative blocks of one batch of pieces may hold.
@@ -41,8 +40,9 @@ class Enclosure:
     """Logits of one sample: |z(mid + half u) - sum_k coef_k u^k| <= rem for u in [-1, 1], class by class; inf where unknown.
 
     mid, half : (pieces,) in rising order, the segment without gaps. coef : (pieces, d + 1, classes). rem : (pieces, classes).
-    steps     : of the piece with the largest remainder, in order. Tier proved, of the real-arithmetic network with the weights
-                and pixels as stored.
+    steps     : of the piece with the largest remainder, in order. still : no tensor moves, so that nothing changes.
+
+    Tier proved, of the real-arithmetic network with the weights and pixels as stored.
     """
 
     mid: np.ndarray
@@ -50,6 +50,7 @@ class Enclosure:
     coef: np.ndarray
     rem: np.ndarray
     steps: tuple[Step, ...]
+    still: bool = False
 
     def deviation(self, weights: np.ndarray | None = None) -> np.ndarray:
         """(rows,) bounds on max over theta in [0, 1] of |w . z(theta) - w . z(1)|; w the rows of weights, or unit vectors.
@@ -58,6 +59,8 @@ class Enclosure:
         """
         classes = self.rem.shape[1]
         rows = np.eye(classes) if weights is None else np.asarray(weights, dtype=np.float64)
+        if self.still:
+            return np.zeros(len(rows))
         rounding = 1.0 + 1e-12
         with np.errstate(invalid="ignore"):  # inf times 0: the row is inf below, as it should be
             coef, rem = self.coef @ rows.T, (self.rem @ np.abs(rows).T) * rounding
@@ -65,7 +68,7 @@ class Enclosure:
         end = coef[-1].sum(0)
         coef = coef.copy()
         coef[:, 0] -= end
-        basis = _to_bernstein(coef.shape[1] - 1)
+        basis = to_bernstein(coef.shape[1] - 1)
         bernstein = np.einsum("bk,pkr->pbr", basis, coef)
         largest = np.abs(bernstein).max(1) * rounding
         # The matrix has entries up to its largest, rounded once; sums of d + 1 terms.
@@ -86,20 +89,6 @@ class Enclosure:
         return value, (self.rem[-1] + gamma(4 * self.coef.shape[1]) * np.abs(self.coef[-1]).sum(0)) * (1 + 1e-12)
 
 
-@cache
-def _to_bernstein(degree: int) -> np.ndarray:
-    """Bernstein coefficients on [-1, 1] of u^k: (basis, power)."""
-    matrix = np.zeros((degree + 1, degree + 1))
-    for power in range(degree + 1):
-        # u = 2 t - 1: coefficients of t^m, then b_i = sum_m C(i, m) / C(d, m) a_m
-        monomials = [Fraction(math.comb(power, m) * 2**m * (-1) ** (power - m)) for m in range(power + 1)]
-        for i in range(degree + 1):
-            matrix[i, power] = float(
-                sum((Fraction(math.comb(i, m), math.comb(degree, m)) * a for m, a in enumerate(monomials)), Fraction(0))
-            )
-    return matrix
-
-
 @dataclass(frozen=True)
 class Piece:
     """One piece of an enclosure: coef (d + 1, classes), rem (classes,), and the half-blocks on the way."""
@@ -112,99 +101,131 @@ class Piece:
 
 
 class Encloser:
-    """A pair of networks, read once. Knows timm's plain ViT and DeiT, and chains of Linear and GELU."""
+    """A pair of networks, read once: timm's plain ViT and DeiT, or a graph of the operations of `certify.bounds.exact.graph`.
+
+    degree : of the polynomials; None takes DEGREE, and FLAT where the path of a graph bends, as its pieces are short.
+    """
 
     def __init__(
-        self, model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], degree: int = DEGREE
+        self, model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], degree: int | None = None
     ) -> None:
-        if not 1 <= degree <= 16:
+        if degree is not None and not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
         require_full_products()
-        widest = max(max(tensor.shape, default=0) for tensor in reference.values())
-        if widest > TERMS:
-            raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
         self.degree = degree
-        self._net = (
-            chain(model, reference, shipped) if isinstance(model, nn.Sequential) else transformer(model, reference, shipped)
-        )
+        self._pair = (model, reference, shipped)
+        self._graphs: dict[tuple[int, ...], Graph] = {}
+        self._transformer = self._segment = None
+        if is_transformer(model):
+            widest = max(max(tensor.shape, default=0) for tensor in reference.values())
+            if widest > TERMS:
+                raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
+            self._transformer = transformer(model, reference, shipped)
+        else:
+            self._segment = Segment(model, reference, shipped)
 
     def enclose(self, image: Tensor, *, tolerance: float = TOLERANCE, start: int = START, most: int = MOST) -> Enclosure:
         """Enclose the logits of one image (channels, height, width), or vector, on theta in [0, 1].
 
-        start : pieces to begin with, a power of two; those whose remainder is above `tolerance` times the largest change of a
-                logit are halved, up to `most` pieces in all.
+        start : equal pieces to begin with, a power of two, cut again where the path bends; those whose remainder is above
+                `tolerance` times the largest change of a logit are halved, up to `most` pieces in all, bends not counted.
         """
         if not torch.isfinite(image).all():
             raise Refused("enclosure: the image holds a value that is not finite")
         if start < 1 or start & (start - 1):
             raise Refused(f"enclosure: start = {start} is not a power of two")
-        image, batch = image.detach().cpu().double(), self._batch()
+        image = image.detach().cpu().double()
+        net = self._network(image)
+        bends = [] if isinstance(net, Transformer) else net.bends(image)
+        degree = self.degree or (FLAT if bends else DEGREE)
+        edges = sorted({k / start for k in range(start + 1)} | set(bends))
         done: list[Piece] = []
-        waiting = [((2 * k + 1) / (2 * start), 1 / (2 * start)) for k in range(start)]
+        waiting = [((low + high) / 2, (high - low) / 2) for low, high in pairwise(edges)]
+        batch = self._batch(net, degree)
         while waiting:
-            found = [piece for at in range(0, len(waiting), batch) for piece in self._walk(image, waiting[at : at + batch])]
+            some = [waiting[at : at + batch] for at in range(0, len(waiting), batch)]
+            found = [piece for pieces in some for piece in _walk(net, image, pieces, degree)]
             scale, waiting = _largest_change(done + found), []
             for piece in found:
-                if np.all(piece.rem <= tolerance * scale) or len(done) + len(found) + len(waiting) >= most:
+                full = len(done) + len(found) + len(waiting) >= most + len(bends)
+                halves = [] if full or np.all(piece.rem <= tolerance * scale) else _halves(piece)
+                waiting += halves
+                if not halves:
                     done.append(piece)
-                else:
-                    half = piece.half / 2
-                    waiting += [(piece.mid - half, half), (piece.mid + half, half)]
         done.sort(key=lambda piece: piece.mid)
         worst = max(done, key=lambda piece: float(piece.rem.max()))
         mid, half, coef, rem = (np.array([getattr(piece, name) for piece in done]) for name in ("mid", "half", "coef", "rem"))
-        return Enclosure(mid, half, coef, rem, worst.steps)
+        whole = Enclosure(mid, half, coef, rem, worst.steps, isinstance(net, Graph) and not net.moves)
+        if self._segment is not None:
+            _compare(whole, self._segment, image)
+        return whole
 
-    def _batch(self) -> int:
-        if isinstance(self._net, Transformer):
-            tokens, dim = self._net.positions.start.shape
+    def _network(self, image: Tensor) -> Transformer | Graph:
+        if self._transformer is not None:
+            return self._transformer
+        shape = tuple(image.shape)
+        if shape not in self._graphs:
+            self._graphs[shape] = graph(*self._pair, image)
+        return self._graphs[shape]
+
+    def _batch(self, net: Transformer | Graph, degree: int) -> int:
+        if isinstance(net, Transformer):
+            tokens, dim = net.positions.start.shape
             return max(1, ROOM // (tokens * tokens * min(dim * dim, BLOCKS // (tokens * tokens) + 1)))
-        return 64
+        return net.batch(degree + 2)
 
-    @torch.no_grad()
-    def _walk(self, image: Tensor, pieces: list[tuple[float, float]]) -> list[Piece]:
-        """Pieces (mid, half) of the segment, together. What is NaN or infinite has an infinite remainder."""
-        at = Pieces(*(torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True)))
-        logits, steps = self._through(image, at) if isinstance(self._net, Transformer) else (self._along(image, at), [])
-        known = torch.isfinite(logits.coef).all(0) & torch.isfinite(logits.rem)
-        coef = torch.where(known, logits.coef, 0.0).transpose(0, 1).numpy()
-        rem = torch.where(known, logits.rem, torch.inf).numpy()
-        told = [tuple(Step(name, *(float(part[k]) for part in parts)) for name, *parts in steps) for k in range(len(pieces))]
-        return [Piece(mid, half, coef[k], rem[k], told[k]) for k, (mid, half) in enumerate(pieces)]
 
-    def _along(self, image: Tensor, at: Pieces) -> Model:
-        """Through a chain: no restarts, the remainder is carried along entry by entry."""
-        assert not isinstance(self._net, Transformer)
-        x = constant(image.reshape(1, -1).expand(len(at.mid), 1, -1), self.degree)
-        for layer in self._net:
-            x = linear(x, layer.weight, layer.bias, at.mid, at.half) if isinstance(layer, Affine) else compose(x, gelu(x))
-        return x.map(lambda t: t[:, 0])
+@torch.no_grad()
+def _walk(net: Transformer | Graph, image: Tensor, pieces: list[tuple[float, float]], degree: int) -> list[Piece]:
+    """Pieces (mid, half) of the segment, together. What is NaN or infinite has an infinite remainder."""
+    at = Pieces(*(torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True)))
+    logits, steps = _through(net, image, at, degree) if isinstance(net, Transformer) else (net.model(image, at, degree), [])
+    known = torch.isfinite(logits.coef).all(0) & torch.isfinite(logits.rem)
+    coef = torch.where(known, logits.coef, 0.0).transpose(0, 1).numpy()
+    rem = torch.where(known, logits.rem, torch.inf).numpy()
+    told = [tuple(Step(name, *(float(part[k]) for part in parts)) for name, *parts in steps) for k in range(len(pieces))]
+    return [Piece(mid, half, coef[k], rem[k], told[k]) for k, (mid, half) in enumerate(pieces)]
 
-    def _through(self, image: Tensor, at: Pieces) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
-        """Through half-blocks: each begins with the polynomial alone, its remainder becomes the defect of that half-block.
 
-        e' = B e + defect,   tokens' l2 norms; logits: remainder of the head plus R e
-        """
-        net = self._net
-        assert isinstance(net, Transformer)
-        x = tokens_of(image, net, at, self.degree)
-        error, x = _restart(x)
-        steps = []
-        for half, name in zip(net.halves, net.names, strict=True):
-            if isinstance(half, Attention):
-                out, way = attention(x, half, at)
-                gain = attention_gain(half, way, at, error)
-                spread, rows = up((gain * error[:, None]).sum(-1)), gain.sum(-1)
-            else:
-                out, way = mlp(x, half, at)
-                rows = mlp_gain(half, way, at, error)
-                spread = up(rows * error)
-            defect, x = _restart(out)
-            error = up(spread + defect)
-            steps.append((name, rows.amax(-1), defect.amax(-1), error.amax(-1)))
-        logits, way = head(x, net, at)
-        reach = head_gain(net, x.coef.shape[2], way, at, error)
-        return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps
+def _halves(piece: Piece) -> list[tuple[float, float]]:
+    """Both halves as (mid, half), or none where float64 does not hold them exactly."""
+    half = piece.half / 2
+    low, high = piece.mid - half, piece.mid + half
+    return [(low, half), (high, half)] if piece.mid - low == half == high - piece.mid else []
+
+
+def _compare(found: Enclosure, segment: Segment, image: Tensor) -> None:
+    """The network as read against the network as run, at both ends of one sample: a wrong reading is refused."""
+    for theta, piece in ((0.0, 0), (1.0, -1)):
+        centre = (2.0 * theta - 1.0) ** np.arange(found.coef.shape[1]) @ found.coef[piece]
+        off = np.abs(segment.logits(image[None], theta)[0] - centre)
+        if np.any(off > 1e3 * found.rem[piece] + 1e-9 * np.abs(centre).max()):
+            raise Refused(f"enclosure: the network as read and as run differ by {off.max():.3g} at theta = {theta:g}")
+
+
+def _through(net: Transformer, image: Tensor, at: Pieces, degree: int) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
+    """Through half-blocks: each begins with the polynomial alone, its remainder becomes the defect of that half-block.
+
+    e' = B e + defect,   tokens' l2 norms; logits: remainder of the head plus R e
+    """
+    x = tokens_of(image, net, at, degree)
+    error, x = _restart(x)
+    steps = []
+    for half, name in zip(net.halves, net.names, strict=True):
+        if isinstance(half, Attention):
+            out, way = attention(x, half, at)
+            gain = attention_gain(half, way, at, error)
+            spread, rows = up((gain * error[:, None]).sum(-1)), gain.sum(-1)
+        else:
+            out, way = mlp(x, half, at)
+            rows = mlp_gain(half, way, at, error)
+            spread = up(rows * error)
+        defect, x = _restart(out)
+        error = up(spread + defect)
+        steps.append((name, rows.amax(-1), defect.amax(-1), error.amax(-1)))
+    logits, way = head(x, net, at)
+    reach = head_gain(net, x.coef.shape[2], way, at, error)
+    return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps
 
 
 def _restart(x: Model) -> tuple[Tensor, Model]:

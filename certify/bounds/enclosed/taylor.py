@@ -9,9 +9,13 @@ Source: methods/path-enclosures 5.2 and 5.5.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,6 +85,20 @@ class Model:
         return Model(torch.stack([move(c) for c in self.coef]), move(self.rem))
 
 
+@cache
+def to_bernstein(degree: int) -> np.ndarray:
+    """Bernstein coefficients on [-1, 1] of u^k: (basis, power), each rounded once."""
+    matrix = np.zeros((degree + 1, degree + 1))
+    for power in range(degree + 1):
+        # u = 2 t - 1: coefficients of t^m, then b_i = sum_m C(i, m) / C(d, m) a_m
+        monomials = [Fraction(math.comb(power, m) * 2**m * (-1) ** (power - m)) for m in range(power + 1)]
+        for i in range(degree + 1):
+            matrix[i, power] = float(
+                sum((Fraction(math.comb(i, m), math.comb(degree, m)) * a for m, a in enumerate(monomials)), Fraction(0))
+            )
+    return matrix
+
+
 def constant(value: Tensor, degree: int) -> Model:
     """A value known exactly."""
     coef = torch.zeros((degree + 1, *value.shape), dtype=value.dtype)
@@ -143,18 +161,20 @@ def shifted(a: Model, offset: Weights, mid: Tensor, half: Tensor) -> Model:
 def linear(a: Model, weight: Weights, bias: Weights | None, mid: Tensor, half: Tensor) -> Model:
     """W(theta) a + b(theta); a : (d + 1, pieces, ..., in), weight (out, in), bias (out,).
 
+    Groups of their own: a (..., groups, rows, in), weight (groups, out, in), bias (groups, 1, out).
+
     rem' = sup|W| (rem + left out) + gamma_(in + 8) (|start| + 2 |step|) sum_k |a_k|   and the same of the bias
     """
-    inputs = weight.start.shape[1]
-    coef = a.coef @ weight.start.T
-    rem = a.rem @ weight.size().T
+    inputs = weight.start.shape[-1]
+    coef = a.coef @ weight.start.mT
+    rem = a.rem @ weight.size().mT
     rounding = weight.start.abs()
     if weight.step is not None:
         turned, left = moved(a, mid, half)
-        coef = coef + turned @ weight.step.T
-        rem = rem + left @ weight.step.abs().T
+        coef = coef + turned @ weight.step.mT
+        rem = rem + left @ weight.step.abs().mT
         rounding = rounding + 2.0 * weight.step.abs()
-    rem = rem + gamma(inputs + 8) * (a.size() @ rounding.T)
+    rem = rem + gamma(inputs + 8) * (a.size() @ rounding.mT)
     found = Model(coef, up(rem))
     return found if bias is None else shifted(found, bias, mid, half)
 

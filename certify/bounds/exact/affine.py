@@ -177,14 +177,21 @@ class Mean(Affine):
 class Normalisation(Affine):
     """Batch norm in eval mode, scale (x - mean) + shift, all (C, 1, 1) or (C,).
 
-    scale = weight / sqrt(var + eps) passes three roundings, a term four more: gamma_9 covers both.
+    scale = weight / sqrt(variance + eps) passes three roundings, a term four more: gamma_9 covers both.
     """
 
-    scale: Values
+    weight: Values
     mean: Values
+    variance: Values
     shift: Values
+    eps: float
     terms: int = 8
     bias = None
+
+    @cached_property
+    def scale(self) -> Values:
+        with np.errstate(all="ignore"):
+            return self.weight / np.sqrt(self.variance + self.eps)
 
     def linear(self, x: Values) -> Values:
         return self.scale * x
