@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from certify.bounds.layers import Steps, steps
+from certify.bounds.layers import steps
 from certify.bounds.measured import evaluation_error
+from certify.bounds.norms import norms
+from certify.bounds.objective import mask_objective, proved_account, universal_objective
 from certify.bounds.proved import ProvedPath, prove
 from certify.bounds.resolved import ResolvedPath, resolve
 from certify.bounds.rungs.layers import layer_edges, layer_rungs
 from certify.bounds.rungs.measured import measured_rungs
+from certify.bounds.rungs.norms import norm_edges, norm_rungs, norms_in_words
 from certify.bounds.rungs.proved import proved_edges, proved_rungs
 from certify.bounds.rungs.resolved import resolved_edges, resolved_rungs
 from certify.networks.loading import State
 from certify.networks.segment import Segment
-from certify.records import Bound, Ladder, Pair, Plan, Refused, Target
+from certify.records import Bound, Edge, Ladder, Pair, Plan, Refused, Target
 from certify.records.recipe import BoundsRecipe
-from certify.theory.elastic_net import break_even_l2, entrywise_l1, frobenius_squared, is_improvement
 
 
 def ladder(
@@ -62,27 +64,11 @@ def ladder(
     rungs = [*measured_rungs(path.reference, path.shipped, classes, error), *resolved_rungs(path, classes, error)]
     edges = resolved_edges()
     rows: tuple[Any, ...] = ()
+    constants: Mapping[str, float] = {}
     notes = [_resolution(path)]
     if settings.proved:
-        first = images[: settings.proved]
-        try:
-            proven = prove(
-                model,
-                reference,
-                shipped,
-                first,
-                labels=classes[: len(first)],
-                road=settings.road,
-                progress=lambda done, count: tell("proof", done / count),
-            )
-        except Refused as refusal:
-            if settings.road != "auto":
-                raise
-            notes.append(f"nothing proved: {refusal}")
-        else:
-            rungs += proved_rungs(proven, len(images))
-            edges += proved_edges()
-            notes.append(_proof(proven))
+        more = _proved(model, reference, shipped, images, classes, settings, tell)
+        rungs, edges, notes, constants = rungs + more[0], edges + more[1], notes + more[2], more[3]
     if labels is None:
         notes.append("no labels: the class of each sample is the reference's own decision")
     taken = None
@@ -90,12 +76,15 @@ def ladder(
         taken = steps(model, reference, shipped, images, classes, plan, targets, settings, tell)
         rungs += layer_rungs(path, classes, taken)
         edges += layer_edges()
-        rows = taken.rows
+        rows = tuple(_with_constant(row, constants) for row in taken.rows)
         notes.append("layer steps are taken in module order, each in the network where the earlier steps are made (T5.8)")
     if plan is not None and taken is not None and all(edit.values is None for edit in plan.edits):
-        objective = _mask_objective(taken, rungs, settings)
+        objective = mask_objective(rows, rungs, settings)
     else:
-        objective = _universal_objective(reference, shipped, targets, rungs, settings)
+        objective = universal_objective(reference, shipped, targets, rungs, settings)
+    for rung in rungs:
+        if rung.quantity == "ce_proved_pairwise":
+            objective["proved"] = proved_account(reference, shipped, targets, rung.asked, settings)
     return Ladder(pair, split, tuple(samples), tuple(rungs), tuple(edges), rows, objective, tuple(notes))
 
 
@@ -105,76 +94,50 @@ def _resolution(path: ResolvedPath) -> str:
     return said + (f"; {left} of {len(path.order)} samples still moved at the highest order" if left else "")
 
 
+def _proved(
+    model: nn.Module,
+    reference: State,
+    shipped: State,
+    images: Tensor,
+    classes: np.ndarray,
+    settings: BoundsRecipe,
+    tell: Callable[[str, float], None],
+) -> tuple[list[Bound], list[Edge], list[str], Mapping[str, float]]:
+    """Rungs of tier `proved` on the first samples, their edges, notes and L_s by layer; road auto may find none."""
+    first = images[: settings.proved]
+    rungs: list[Bound] = []
+    edges: list[Edge] = []
+    notes: list[str] = []
+    constants: dict[str, float] = {}
+    try:
+        path = prove(
+            model,
+            reference,
+            shipped,
+            first,
+            labels=classes[: len(first)],
+            road=settings.road,
+            progress=lambda done, count: tell("proof", done / count),
+        )
+        rungs, edges, notes = proved_rungs(path, len(images)), proved_edges(), [_proof(path)]
+        by_norms = norms(model, reference, shipped, first)
+        rungs, edges = rungs + norm_rungs(by_norms, len(images)), edges + norm_edges()
+        notes.append(norms_in_words(by_norms))
+        constants = dict(zip(by_norms.layers, by_norms.lipschitz.tolist(), strict=True))
+    except Refused as refusal:
+        if settings.road != "auto" and not rungs:
+            raise
+        notes.append(f"{'by norms ' if rungs else ''}nothing proved: {refusal}")
+    return rungs, edges, notes, constants
+
+
+def _with_constant(row: Mapping[str, Any], constants: Mapping[str, float]) -> Mapping[str, Any]:
+    """L_s of the paper, largest norm to largest norm: sqrt(rows tokens) times that from l2, where it is known."""
+    known = constants.get(row["target"], np.inf) * np.sqrt(row["rows"] * row["tokens"]) * (1 + 1e-12)
+    return {**row, "lipschitz_proved": float(known)} if np.isfinite(known) else row
+
+
 def _proof(path: ProvedPath) -> str:
     count, vacuous = len(path.logits), int(np.sum(~np.isfinite(path.change).all(axis=1)))
     said = f"proved rungs by the {path.road} road on the first {count} samples, each alone"
     return f"{said}; VACUOUS on {vacuous} of them" if vacuous else said
-
-
-def _mean(rungs: Sequence[Bound], quantity: str) -> float:
-    return float(np.mean(next(rung.upper + rung.tolerance for rung in rungs if rung.quantity == quantity)))
-
-
-def _mask_objective(taken: Steps, rungs: Sequence[Bound], settings: BoundsRecipe) -> dict[str, Any]:
-    """T5.8: does the elastic net pay for the removal? With the paper's budget, and with the sharpest rung in its place (X10)."""
-    squared = sum(row["frobenius_squared"] for row in taken.rows)
-    won = sum(row["reward"] for row in taken.rows)
-    spent, sharpest = _mean(rungs, "ce_budget"), min(max(_mean(rungs, name), 0.0) for name in ("ce_pairwise", "ce_layers"))
-    holds = is_improvement(spent, won)
-    needed = break_even_l2(spent, squared)
-    return {
-        "form": "T5.8-multilayer",
-        "l2": settings.l2,
-        "l1": settings.l1,
-        "reward": won,
-        "budget": spent,
-        "budget_sharpest": sharpest,
-        "break_even_l2": needed if np.isfinite(needed) else None,
-        "break_even_l2_sharpest": break_even_l2(sharpest, squared) if squared else None,
-        "holds": holds,
-        "holds_sharpest": is_improvement(sharpest, won),
-        "tier": "resolved",
-        "lipschitz_proved": "L_s not available",
-        "sentence": (
-            f"Elastic net with lambda2 = {settings.l2:g}, lambda1 = {settings.l1:g}: "
-            f"reward {won:.4g}, the paper's budget {spent:.4g} "
-            f"(proved L_s not available; X9(b) value, tier resolved). The budget is {'smaller' if holds else 'not smaller'} than "
-            f"the reward; it would break even at lambda2* = {needed:.4g}, with the sharpest bound of this ladder at "
-            f"{break_even_l2(sharpest, squared):.4g}."
-        ),
-    }
-
-
-def _universal_objective(
-    reference: State, shipped: State, targets: Sequence[Target], rungs: Sequence[Bound], settings: BoundsRecipe
-) -> dict[str, Any]:
-    """X10: any two networks; the regulariser's difference is exact up to float64 rounding."""
-    squared = one = 0.0
-    for target in targets:
-        if target.weight in reference and not target.skipped:
-            for state, sign in ((reference, 1.0), (shipped, -1.0)):
-                matrix = state[target.weight].double().reshape(target.rows, target.cols).numpy()
-                squared += sign * frobenius_squared(matrix)
-                one += sign * entrywise_l1(matrix)
-    won = settings.l2 * squared + settings.l1 * one
-    spent = max(_mean(rungs, "ce_pairwise"), 0.0)
-    holds = is_improvement(spent, won)
-    needed = break_even_l2(spent, squared) if squared > 0 else float("inf")
-    return {
-        "form": "X10-universal",
-        "l2": settings.l2,
-        "l1": settings.l1,
-        "reward": won,
-        "budget": spent,
-        "break_even_l2": needed if np.isfinite(needed) else None,
-        "holds": holds,
-        "tier": "resolved",
-        "lipschitz_proved": "L_s not available",
-        "sentence": (
-            f"Elastic net with lambda2 = {settings.l2:g}, lambda1 = {settings.l1:g}: "
-            f"the regulariser falls by {won:.4g}, the pairwise "
-            f"bound on the cross-entropy increase is {spent:.4g} (tier resolved, X10). The bound is "
-            f"{'smaller' if holds else 'not smaller'} than the fall"
-            + (f"; it would break even at lambda2* = {needed:.4g}." if np.isfinite(needed) else "; no lambda2 pays for it.")
-        ),
-    }

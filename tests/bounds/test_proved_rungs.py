@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from certify.bounds import ladder, prove
+from certify.bounds.objective import proved_account
 from certify.bounds.proved import Lead, ProvedPath
 from certify.bounds.rungs.proved import increases, proved_rungs
 from certify.networks.loading import State, digest, state_of
+from certify.networks.targets import describe
 from certify.records import Ladder, Pair, Refused
 from certify.records.recipe import BoundsRecipe
 
@@ -110,7 +112,7 @@ logits = st.lists(st.floats(-20, 20), min_size=3, max_size=3)
 def test_increases_bound_every_network_within(z: list[float], moves: list[float], error: float, label: int) -> None:
     """The worst logits inside: C down, the others up, at every corner of the error box; in 50 digits."""
     change = np.array([moves])
-    pairwise = np.abs(change + change[:, [label]])
+    pairwise = np.nextafter(change + change[:, [label]], np.inf)
     pairwise[0, label] = 0.0
     lead = Lead(np.array([label]), pairwise, pairwise, pairwise)
     path = ProvedPath("enclosed", np.array([z]), np.full((1, 3), error), change, lead, lead)
@@ -132,3 +134,30 @@ def test_a_planted_violation_breaks_an_edge() -> None:
     short = replace(found["proved_change"], upper=0.99 * found["proved_change"].upper)
     broken = replace(found, bounds=tuple(short if bound.quantity == "proved_change" else bound for bound in found.bounds))
     assert any("path_change <= proved_change" in sentence for sentence in broken.violations())
+
+
+def test_the_account_of_what_is_proved() -> None:
+    """Increases from above against the fall from below: certified where it pays, and never where nothing is known."""
+    model, shipped = pair(seed=3)
+    targets = describe(model)
+    settings = BoundsRecipe(l2=0.5, l1=0.25)
+    fall = 0.0
+    for target in targets:
+        before, after = (state[target.weight].double().numpy() for state in (state_of(model), shipped))
+        fall += 0.5 * (np.sum(before**2) - np.sum(after**2)) + 0.25 * (np.abs(before).sum() - np.abs(after).sum())
+    told = proved_account(state_of(model), shipped, targets, np.array([0.1, 0.2]), settings)
+    assert told["reward"] == pytest.approx(fall, rel=1e-12) and told["increase"] == pytest.approx(0.15)
+    assert told["holds"] is (fall > 0.15) and "certified" in told["sentence"] and told["samples"] == 2
+    dear = proved_account(state_of(model), shipped, targets, np.array([2 * fall, 2 * fall]), settings)
+    assert dear["holds"] is False and "not shown to pay" in dear["sentence"] and "certified" not in dear["sentence"]
+    unknown = proved_account(state_of(model), shipped, targets, np.array([0.0, np.inf]), settings)
+    assert unknown["holds"] is False and unknown["increase"] is None and "VACUOUS" in unknown["sentence"]
+    grown = proved_account(shipped, state_of(model), targets, np.array([-0.1]), settings)
+    assert grown["reward"] == pytest.approx(-fall) and not grown["holds"]
+
+
+def test_products_of_norms_stand_above_and_are_named() -> None:
+    found = hang(*pair(), 12, proved=6)
+    assert not found.violations() and any("proved L_s by products of norms" in note for note in found.notes)
+    for name in ("norms_change", "box_change"):
+        assert np.isfinite(found[name].asked).all() and (found[name].asked > 2 * found["proved_change"].asked).all()

@@ -30,7 +30,7 @@ def proved_rungs(path: ProvedPath, samples: int) -> list[Bound]:
         ("may_lose_proved", "may lose on the segment, proved", "decision", "X6-margin-pairwise", may_lose),
         ("may_change_proved", "decision may differ on the segment, proved", "decision", "X6-margin-pairwise", ~path.unchanged),
     )
-    return [_rung(samples, *rung) for rung in rungs]
+    return [proved_rung(samples, *rung) for rung in rungs]
 
 
 def proved_edges() -> list[Edge]:
@@ -64,7 +64,8 @@ def increases(path: ProvedPath) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def _rung(samples: int, quantity: str, label: str, unit: str, claim: str, values: Any) -> Bound:
+def proved_rung(samples: int, quantity: str, label: str, unit: str, claim: str, values: Any) -> Bound:
+    """A bound of tier `proved` of the first samples of a ladder."""
     first = len(values)
     upper = np.full(samples, np.inf)
     upper[:first] = values
