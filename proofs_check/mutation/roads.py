@@ -28,7 +28,7 @@ EDITS = (
         "a tenth of Lagrange's term",
         _ARITHMETIC,
     ),
-    _edit(_OPERATIONS, "(factor - slope) * -low", "0.0 * low", "a kink open to the left costs nothing", _GRAPHS),
+    _edit(_OPERATIONS, "gap = up(torch.maximum(", "gap = 0.7 * up(torch.maximum(", "an open kink costs too little", _GRAPHS),
     _edit(
         _OPERATIONS,
         "up(x.rem + gamma(4 * x.degree + 12) * sizes)",

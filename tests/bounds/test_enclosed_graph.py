@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -19,6 +20,7 @@ from certify.bounds import prove
 from certify.bounds.enclosed import Encloser, taylor
 from certify.bounds.enclosed import operations as on
 from certify.bounds.enclosed.graph import Graph
+from certify.bounds.enclosed.road import Piece, _halves
 from certify.bounds.enclosed.steps import Pieces
 from certify.bounds.enclosed.taylor import Model, Weights
 from certify.bounds.exact import exact
@@ -342,6 +344,22 @@ def test_convolutions_are_those_of_torch() -> None:
         truth = layer(x).detach()
         torch.testing.assert_close(found.value(torch.zeros(3), x), truth, rtol=1e-13, atol=1e-13)
         torch.testing.assert_close(found.model(HALF, taylor.constant(x[:1], 1)).coef[0], truth[:1], rtol=1e-13, atol=1e-13)
+
+
+@given(st.integers(0, 2**40 - 1), st.integers(1, 2**40), st.lists(st.booleans(), min_size=60, max_size=60))
+def test_halves_are_exact_or_none(low: int, width: int, turns: list[bool]) -> None:
+    high = min(low + width, 2**40)
+    piece = Piece((low + high) / 2**41, (high - low) / 2**41, np.zeros((1, 1)), np.zeros(1), ())
+    ends = Fraction(piece.mid) - Fraction(piece.half), Fraction(piece.mid) + Fraction(piece.half)
+    for turn in turns:
+        halves = _halves(piece)
+        if not halves:
+            return
+        (a, r), (b, same) = halves
+        assert r == same and Fraction(a) - Fraction(r) == ends[0] and Fraction(b) + Fraction(r) == ends[1]
+        assert Fraction(a) + Fraction(r) == Fraction(b) - Fraction(r)
+        piece = Piece(halves[turn][0], r, piece.coef, piece.rem, ())
+        ends = Fraction(piece.mid) - Fraction(r), Fraction(piece.mid) + Fraction(r)
 
 
 # -- the door ---------------------------------------------------------------------------------------------------------------
