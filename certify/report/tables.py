@@ -13,7 +13,12 @@ from certify.report.formats import NOT_STATED, confidence, flatten, listing, num
 from certify.report.rungs import UNIT_AXIS, rungs
 
 NO_LIPSCHITZ = "L_s not available"
-STATEMENT = {"disagreement": "Disagreement", "accuracy_drop": "Accuracy drop"}
+STATEMENT = {
+    "disagreement": "Disagreement",
+    "disagreement_by_class": "Disagreement in every class",
+    "accuracy_drop": "Accuracy drop",
+    "accuracy_drop_betting": "Accuracy drop, by betting",
+}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from certify.risk.words import confidence, percent_up
 SMALLEST_SPLIT = 20
 # Divergence -> the largest rate within a radius of it, how the radius is told, the claim.
 SHIFTS = {
-    "kl": (kl_shifted, "a Kullback–Leibler divergence of {:g} nats", "B6-shift-kl"),
-    "chi_square": (chi_square_shifted, "a chi-square divergence of {:g}", "B7-shift-chi-square"),
+    "kl": (kl_shifted, "KL(Q || P) <= {:g} nats", "B6-shift-kl"),
+    "chi_square": (chi_square_shifted, "chi-square(Q || P) <= {:g}", "B7-shift-chi-square"),
 }
 
 
@@ -105,8 +105,8 @@ def _shifted(
         within, worst = words.format(radius), moved(limit, radius)
         shift[name] = {"radius": radius, "limit": worst}
         said = f"at most {percent_up(worst)}" if worst < 1 else "nothing is guaranteed (VACUOUS)"
-        told += f" Should {population} move within {within}: {said}."
-        assumed.append(f"for the limit under shift: {population} moves within {within}, which is assumed and not measured")
+        told += f" Should {population} P move to a Q with {within}: {said}."
+        assumed.append(f"for the limit under shift: {population} P moves to a Q with {within}, which is assumed, not measured")
     return shift, told, tuple(assumed)
 
 

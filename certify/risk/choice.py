@@ -108,5 +108,5 @@ def _sentence(rows: list[dict[str, Any]], chosen: str | None, settings: ChooseRe
     if chosen is None:
         return f"No plan is chosen: of {tested}, none was shown to have {below} {where}."
     score = next(row["score"] for row in rows if row["plan"] == chosen)
-    best = f"plan {chosen}, with {settings.prefer} {percent(score)} the largest of {', '.join(passed)}"
-    return f"Chosen: {best}; of {tested}, these were shown to have {below} {where}."
+    best = f"plan {chosen}, of the largest {settings.prefer} ({percent(score)}) among those that pass: {', '.join(passed)}"
+    return f"Chosen: {best}. Of {tested}, these were shown to have {below} {where}."

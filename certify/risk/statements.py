@@ -83,7 +83,7 @@ def accuracy_drop(outcomes: Outcomes, share: float) -> Finding:
 
 
 def accuracy_drop_betting(outcomes: Outcomes, share: float) -> Finding:
-    """The same drop by a portfolio of bets, mostly tighter. Claim B4-betting-drop."""
+    """The same drop by a portfolio of bets; which of the two is tighter depends on the rates. Claim B4-betting-drop."""
     return _drop(outcomes, lambda losses, gains, n: drop_betting_upper(losses, gains, n, share))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from certify.records import Refused, Usage, Verdict
+from certify.verifier.choices import check_choice
 from certify.verifier.files import check_guarantees, reread
 from certify.verifier.requirements import decide, parse
 
@@ -32,7 +33,7 @@ def verify(path: Path, *, level: str = "files", require: Sequence[str] = (), dat
     wanted = [parse(text) for text in require]
     try:
         found = reread(path)
-        checks = (*found.checks, *check_guarantees(found))
+        checks = (*found.checks, *check_guarantees(found), *check_choice(found))
         if level == "replay":
             from certify.verifier.replay import replay
 

@@ -1,4 +1,4 @@
-"""What a caller requires of a certificate: `accuracy_drop<=0.01@0.99`, `disagreement<=0.05@0.95`, `sparsity>=0.5`."""
+"""What a caller requires of a certificate: `accuracy_drop<=0.01@0.99`, `disagreement_by_class<=0.2@0.95`, `sparsity>=0.5`."""
 
 from __future__ import annotations
 
@@ -51,12 +51,13 @@ def parse(text: str) -> Requirement:
         return Requirement(text, "sparsity", value, None)
     if match := STATEMENT.fullmatch(text):
         value, confidence = Fraction(match[2]), Fraction(match[3])
-        low = 0 if match[1] == "disagreement" else -1
+        low = 0 if match[1].startswith("disagreement") else -1
         _inside(text, "the limit", value, low <= value <= 1, f"[{low}, 1]")
         _inside(text, "the confidence", confidence, 0 < confidence < 1, "(0, 1)")
         return Requirement(text, match[1], value, confidence)
     raise Usage(
-        f"requirement {text!r} is not understood; write accuracy_drop<=0.01@0.99, disagreement<=0.05@0.95 or sparsity>=0.5"
+        f"requirement {text!r} is not understood; write accuracy_drop<=0.01@0.99, disagreement<=0.05@0.95 or sparsity>=0.5; "
+        f"limits are known of {', '.join(STATEMENTS)}"
     )
 
 
