@@ -209,7 +209,8 @@ def test_by_class_the_rarest_class_decides_and_gets_enough() -> None:
 
 @pytest.mark.parametrize(("name", "moved"), [("shift_kl", kl_shifted), ("shift_chi_square", chi_square_shifted)])
 def test_a_size_for_a_limit_under_shift_reaches_it(name: str, moved: Callable[[float, float], float]) -> None:
-    n = samples_for("disagreement", 0.1, rate=0.01, delta=0.05, **{name: 0.02})
+    wanted: dict[str, Any] = {name: 0.02}
+    n = samples_for("disagreement", 0.1, rate=0.01, delta=0.05, **wanted)
     assert n > samples_for("disagreement", 0.1, rate=0.01, delta=0.05)
     radius = name.removeprefix("shift_")
     reached = [
@@ -268,5 +269,6 @@ def test_a_size_beyond_all_counting_is_no_crash() -> None:
     ],
 )
 def test_a_size_nobody_can_give_is_a_wrong_call(statement: str, limit: float, more: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"delta": 0.05} | more
     with pytest.raises(Usage):
-        samples_for(statement, limit, **({"delta": 0.05} | more))
+        samples_for(statement, limit, **asked)
