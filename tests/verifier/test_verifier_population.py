@@ -96,6 +96,24 @@ def test_the_same_job_again_does_nothing_and_takes_no_second_look(job: Path) -> 
     assert len((job.parent / "certify-looks.jsonl").read_text().splitlines()) == 1
 
 
+def test_where_nothing_passes_nothing_is_chosen_and_the_words_say_so(job: Path, tmp_path: Path) -> None:
+    """A rise in accuracy by one half cannot be shown; judged by betting and Holm, from the reference of the finished job."""
+    recipe = jobs.changed(
+        JOB,
+        model={"checkpoint": str(job / "reference.safetensors")},
+        training=None,
+        bounds={"samples": 1, "max_order": 8},
+        plan=JOB["plan"][:2],
+        guarantees={"choose": {"level": -0.5, "statement": "accuracy_drop", "procedure": "holm"}},
+    )
+    said = jobs.certify("run", jobs.write_recipe(tmp_path / "recipe.toml", recipe), "--out", tmp_path / "run")
+    assert said.code == 0 and "No plan is chosen: of 2 plans tested by Holm's step-down" in said.out
+    choice = Choice.from_json(read_json(tmp_path / "run" / "choice.json"))
+    assert choice.chosen is None and [row["p_value"] for row in choice.plans] == [1.0, 1.0]
+    found = verify(tmp_path / "run" / "plans" / "tenth" / "certificate.json")
+    assert any("0 of 2 plans pass holm" in check.detail for check in found.checks)
+
+
 def entry(number: int, **changes: Any) -> Callable[[Forge], None]:
     return lambda forge: forge.guarantees(lambda entries: entries[number].update(changes))
 
