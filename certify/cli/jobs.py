@@ -364,8 +364,8 @@ def tell(found: dict[str, Any]) -> None:
             out.print(f"\n{plan['name']}{removed}")
         for entry in plan.get("guarantees", []):
             needed = entry["samples_to_halve"]
-            half = f"At the same rates {needed:,} samples would halve it." if needed else "Half of it lies below the rate seen."
-            out.print(f"  {entry['sentence']} {half}")
+            half = f" At the same rates {needed:,} samples would halve it." if needed else " Half of it lies below the rate seen."
+            out.print(f"  {entry['sentence']}{half if entry['statement'] != 'ce_increase' else ''}")
         if plan.get("certificate"):
             out.print(f"  certificate {plan['certificate']}, verified at level {' and '.join(plan['verified']) or 'none'}")
     if "choice" in found:

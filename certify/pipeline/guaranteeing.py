@@ -7,8 +7,9 @@ from typing import Any
 
 from certify.bounds import measure
 from certify.data.register import look, register_path
+from certify.networks.ceilings import loss_ceiling
 from certify.pipeline.workspace import Workspace
-from certify.records import Outcomes, Plan
+from certify.records import Outcomes, Plan, Usage
 from certify.records.files import write_json
 from certify.records.hashing import sha256_json
 from certify.risk import check_split, guarantee
@@ -18,10 +19,23 @@ from certify.risk.choice import choose
 class Guaranteeing(Workspace):
     """What is said of the population, and of which plan."""
 
+    def check_statements(self) -> None:
+        """Refuse a statement that this architecture cannot carry, before anything is trained or looked at."""
+        if "ce_increase" in self.recipe.guarantees.statements and loss_ceiling(self.network) is None:
+            raise Usage(
+                f"ce_increase: {self.recipe.model.name} does not end in a LayerNorm and a linear head as timm's "
+                "VisionTransformer does, so nothing bounds the loss of a sample beforehand; leave the statement out"
+            )
+
+    def _ceilings(self, name: str) -> tuple[float, float] | None:
+        found = [loss_ceiling(self.model(state)) for state in (self.reference_state, self.shipped_state(name))]
+        return None if None in found else (found[0], found[1])  # type: ignore[return-value]
+
     def guarantees(self) -> None:
         """One look at the certification split for all pairs of the job; then the statements and the choice, sharing one delta."""
         settings = self.recipe.guarantees
         check_split(len(self.split.indices["certification"]))
+        self.check_statements()
         family = [[self.pair(name).to_json(), statement] for name in self.names for statement in settings.statements]
         decided: dict[str, Any] = {"family": family, "delta": settings.delta}
         if settings.choose is not None:
@@ -37,7 +51,7 @@ class Guaranteeing(Workspace):
             reads = [self.run.path("reference.safetensors"), folder / "model.safetensors", self.run.path("splits.json")]
             self._stage(f"outcomes of {name}", reads, [folder / "outcomes.parquet"], watch)
 
-            def state(folder: Path = folder) -> None:
+            def state(name: str = name, folder: Path = folder) -> None:
                 found = guarantee(
                     Outcomes.load(folder / "outcomes.parquet"),
                     statements=settings.statements,
@@ -47,6 +61,7 @@ class Guaranteeing(Workspace):
                     looks=looks,
                     spent=settings.spent,
                     shift=settings.shift,
+                    ceilings=self._ceilings(name) if "ce_increase" in settings.statements else None,
                 )
                 write_json(
                     folder / "guarantee.json",

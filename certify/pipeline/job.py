@@ -144,6 +144,7 @@ class Job(Guaranteeing):
         """The list of targets; plans that could not be made are refused here, before anything is trained."""
 
         def work() -> None:
+            self.check_statements()
             for wanted in self.recipe.plan:
                 check(self._targets_of(wanted), wanted)
                 epochs, steps = self.recipe.recovery.epochs, len(wanted.steps)

@@ -14,7 +14,7 @@ from certify.records.fields import finite, frozen, one_of
 from certify.records.files import read_table, write_table
 from certify.records.networks import Pair, check_digest
 
-STATEMENTS = ("disagreement", "accuracy_drop", "accuracy_drop_betting", "disagreement_by_class")
+STATEMENTS = ("disagreement", "accuracy_drop", "accuracy_drop_betting", "disagreement_by_class", "ce_increase")
 DEFAULT_STATEMENTS = ("disagreement", "accuracy_drop")
 # Statements that need true classes.
 LABELLED = tuple(name for name in STATEMENTS if name != "disagreement")
@@ -127,11 +127,13 @@ class Guarantee:
     """A statement about the population the split was drawn from, at confidence 1 - delta for the whole family.
 
     statement : "disagreement" (share of decisions that differ), "disagreement_by_class" (the largest such share of any true
-                class), "accuracy_drop" (reference minus shipped accuracy) or "accuracy_drop_betting" (the same by betting).
-    limit     : the guaranteed upper limit, a share in [-1, 1].
+                class), "accuracy_drop" (reference minus shipped accuracy), "accuracy_drop_betting" (the same by betting) or
+                "ce_increase" (mean cross-entropy, shipped minus reference).
+    limit     : the guaranteed upper limit, a share in [-1, 1]; nats for ce_increase.
     share     : the part of the family's delta spent on this statement.
     counts    : the integers the limit was computed from; enough to recompute it by hand, with `details`.
-    details   : "groups": one row per class, {group, samples, failures, limit}. Empty for other statements.
+    details   : by class "groups": one row per class, {group, samples, failures, limit}; for ce_increase "low" and "high", the
+                range of one sample's increase, known beforehand. Empty for other statements.
     shift     : divergence -> {radius, limit}: the limit in every population within that radius. Empty where none was asked for.
     """
 
@@ -165,8 +167,8 @@ class Guarantee:
 
     @property
     def vacuous(self) -> bool:
-        """True when the limit says nothing: a share can never exceed 1."""
-        return not self.limit < 1
+        """True when the limit says nothing: a share can never exceed 1, an increase never the end of its range."""
+        return not self.limit < self.details.get("high", 1)
 
     def to_json(self) -> dict[str, Any]:
         """The record; `details` and `shift` stand in it only where they hold something, as in files that never knew them."""

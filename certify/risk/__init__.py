@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from certify.records import LABELLED, Guarantee, Outcomes, Refused, Usage
 from certify.risk.shift import chi_square_shifted, kl_shifted
-from certify.risk.statements import KNOWN
+from certify.risk.statements import KNOWN, Ceilings
 from certify.risk.words import confidence, percent_up
 
 SMALLEST_SPLIT = 20
@@ -27,6 +27,7 @@ def guarantee(
     looks: int,
     spent: float = 1.0,
     shift: Mapping[str, float] | None = None,
+    ceilings: Ceilings = None,
 ) -> tuple[Guarantee, ...]:
     """The guarantees that `outcomes` allow, each at its share of one delta.
 
@@ -36,6 +37,7 @@ def guarantee(
     groups : what is known of samples that share a source; becomes an assumption of the sentence.
     shift  : divergence ("kl" in nats, "chi_square") -> radius within which rates are limited too. It spends nothing: on the
              event that the limit holds, the limit within any radius holds.
+    ceilings : largest cross-entropy of one sample, of the reference and of the shipped network; ce_increase needs them.
     Refused when the split is smaller than 20 samples: no rate below one half could be guaranteed usefully.
     """
     check_split(outcomes.size)
@@ -43,7 +45,7 @@ def guarantee(
         raise Usage(f"{len(statements)} statements cannot share delta as a family of {family}")
     share = delta * spent / family
     said = _assumptions(outcomes, groups, looks)
-    return tuple(_one(outcomes, statement, delta, share, family, said, shift or {}) for statement in statements)
+    return tuple(_one(outcomes, statement, delta, share, family, said, shift or {}, ceilings) for statement in statements)
 
 
 def check_split(samples: int) -> None:
@@ -63,13 +65,14 @@ def _one(
     family: int,
     assumptions: tuple[str, ...],
     radii: Mapping[str, float],
+    ceilings: Ceilings,
 ) -> Guarantee:
     if name not in KNOWN:
         raise Usage(f"statement {name!r} is not known; known here: {', '.join(KNOWN)}")
     if name in LABELLED and outcomes.labels is None:
         raise Usage(f"{name} needs labels; ask for disagreement only")
     statement = KNOWN[name]
-    found = statement.find(outcomes, share)
+    found = statement.find(outcomes, share, ceilings)
     shift, told, assumed = _shifted(found.limit, radii if statement.shifts else {}, statement.shifts)
     sentence = (
         f"Guaranteed at confidence {confidence(delta)}: on images drawn like the certification split, {found.what} "
@@ -89,7 +92,7 @@ def _one(
         claim=statement.claim,
         assumptions=(*assumptions, *([statement.given] if statement.given else []), *assumed),
         arithmetic=dict(outcomes.arithmetic),
-        sentence=sentence if found.limit < 1 else f"VACUOUS: {sentence}",
+        sentence=sentence if found.limit < found.details.get("high", 1) else f"VACUOUS: {sentence}",
         details=found.details,
         shift=shift,
     )

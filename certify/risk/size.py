@@ -19,11 +19,12 @@ DROPS = ("accuracy_drop", "accuracy_drop_betting")
 def samples_to_halve(found: Guarantee) -> int | None:
     """Samples at which the limit would be half of what it is, if the same rates were seen; None where the rate forbids it.
 
-    By class: samples of the whole split, if the class of the largest limit keeps its part of them.
+    By class: samples of the whole split, if the class of the largest limit keeps its part of them. None for ce_increase, whose
+    limit depends on more than rates.
     Claim B1-clopper-pearson, B2-paired-drop, B4-betting-drop.
     """
     n, wanted = found.counts["samples"], found.limit / 2
-    if not 0 < wanted < 1:
+    if not 0 < wanted < 1 or found.statement == "ce_increase":
         return None
     try:
         if found.statement == "disagreement_by_class":

@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from certify.records import Outcomes
-from certify.risk.betting import drop_betting_upper
+import numpy as np
+
+from certify.records import Outcomes, Usage
+from certify.risk.betting import drop_betting_upper, increase_upper
 from certify.risk.rates import group_limits
-from certify.risk.words import percent, percent_up
+from certify.risk.words import nats_up, percent, percent_up
 from certify.theory.binomial import clopper_pearson_upper, paired_drop_upper
+
+# Largest cross-entropies of one sample, nats: of the reference and of the shipped network; None where none is known beforehand.
+Ceilings = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,14 @@ class Statement:
     given  : an assumption beyond those of every statement.
     """
 
-    find: Callable[[Outcomes, float], Finding]
+    find: Callable[[Outcomes, float, Ceilings], Finding]
     method: str
     claim: str
     shifts: str = ""
     given: str = ""
 
 
-def disagreement(outcomes: Outcomes, share: float) -> Finding:
+def disagreement(outcomes: Outcomes, share: float, _: Ceilings = None) -> Finding:
     """P(decisions differ) <= U(k; share). Claim B1-clopper-pearson."""
     found = outcomes.counts()
     k, n = found["disagreements"], found["samples"]
@@ -54,7 +59,7 @@ def disagreement(outcomes: Outcomes, share: float) -> Finding:
     return Finding({"samples": n, "disagreements": k}, k / n, limit, what, seen)
 
 
-def disagreement_by_class(outcomes: Outcomes, share: float) -> Finding:
+def disagreement_by_class(outcomes: Outcomes, share: float, _: Ceilings = None) -> Finding:
     """max over classes c of P(decisions differ | true class c) <= max_c U(k_c of n_c; share / K).
 
     K is the number of outputs of the networks, so the classes are fixed before any sample was seen; a class without a
@@ -77,12 +82,12 @@ def disagreement_by_class(outcomes: Outcomes, share: float) -> Finding:
     return Finding(total, estimate, worst.limit, what, seen, {"groups": groups})
 
 
-def accuracy_drop(outcomes: Outcomes, share: float) -> Finding:
+def accuracy_drop(outcomes: Outcomes, share: float, _: Ceilings = None) -> Finding:
     """Difference of the limits of the two discordant cells. Claim B2-paired-drop."""
     return _drop(outcomes, lambda losses, gains, n: float(paired_drop_upper(losses, gains, n, share)))
 
 
-def accuracy_drop_betting(outcomes: Outcomes, share: float) -> Finding:
+def accuracy_drop_betting(outcomes: Outcomes, share: float, _: Ceilings = None) -> Finding:
     """The same drop by a portfolio of bets; which of the two is tighter depends on the rates. Claim B4-betting-drop."""
     return _drop(outcomes, lambda losses, gains, n: drop_betting_upper(losses, gains, n, share))
 
@@ -94,6 +99,20 @@ def _drop(outcomes: Outcomes, upper: Callable[[int, int, int], float]) -> Findin
     what = f"the accuracy of the shipped network is at most {percent_up(limit)} below the reference"
     seen = f"{losses} newly wrong and {gains} newly right of {n} seen, {percent(estimate)}"
     return Finding({"samples": n, "losses": losses, "gains": gains}, estimate, limit, what, seen)
+
+
+def ce_increase(outcomes: Outcomes, share: float, ceilings: Ceilings = None) -> Finding:
+    """Mean cross-entropy, shipped minus reference, by betting on samples in their stored order. Claim B3-betting."""
+    if ceilings is None:
+        raise Usage("ce_increase needs networks whose last normalisation bounds the loss beforehand; leave the statement out")
+    assert outcomes.labels is not None
+    own = np.arange(outcomes.size), outcomes.labels
+    loss = [np.logaddexp.reduce(z, axis=1) - z[own] for z in (outcomes.reference, outcomes.shipped)]
+    increase, (low, high) = loss[1] - loss[0], (-ceilings[0], ceilings[1])
+    limit, estimate = increase_upper(increase, low, high, share), float(np.mean(increase))
+    what = f"the mean cross-entropy of the shipped network is at most {nats_up(limit)} above the reference"
+    seen = f"{estimate:.3g} nats on {outcomes.size} seen, of one sample known beforehand to lie between {low:.3g} and {high:.3g}"
+    return Finding({"samples": outcomes.size}, estimate, limit, what, seen, {"low": low, "high": high})
 
 
 KNOWN: Mapping[str, Statement] = {
@@ -119,5 +138,11 @@ KNOWN: Mapping[str, Statement] = {
         "B1-clopper-pearson",
         shifts="the population of each class",
         given="the classes are the true labels, and their number was fixed before the certification split was looked at",
+    ),
+    "ce_increase": Statement(
+        ce_increase,
+        "predictable plug-in bets on the paired increase in cross-entropy, inverted",
+        "B3-betting",
+        given="the order of samples and the range of the loss follow from the splits and the weights, fixed before the look",
     ),
 }

@@ -16,5 +16,14 @@ def percent(value: float) -> str:
 
 def percent_up(limit: float) -> str:
     """A limit in per cent, rounded up at the third significant digit."""
+    return f"{_up(100 * Decimal(limit)):g} %"
+
+
+def nats_up(limit: float) -> str:
+    """A limit in nats, rounded up at the third significant digit."""
+    return f"{_up(Decimal(limit)):g} nats"
+
+
+def _up(value: Decimal) -> float:
     with localcontext(prec=3, rounding=ROUND_CEILING):
-        return f"{float(+(100 * Decimal(limit))):g} %"
+        return float(+value)

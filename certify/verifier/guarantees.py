@@ -9,17 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from certify.records import Certificate, Guarantee, Outcomes, Recipe, Refused
+from certify.records import Certificate, Check, Guarantee, Outcomes, Recipe, Refused
 from certify.records.hashing import canonical_json
-from certify.verifier.limits import drop_limit, lower_limit, upper_limit, within_chi_square, within_kl
+from certify.verifier.limits import (
+    drop_limit,
+    increase_limit,
+    loss_ceiling,
+    lower_limit,
+    upper_limit,
+    within_chi_square,
+    within_kl,
+)
 
 RELATIVE = 1e-9
+RANGE = "range of the loss"
 WITHIN = {"kl": within_kl, "chi_square": within_chi_square}
 NEEDED = {
     "disagreement": ("samples", "disagreements"),
     "disagreement_by_class": ("samples", "disagreements"),
     "accuracy_drop": ("samples", "losses", "gains"),
     "accuracy_drop_betting": ("samples", "losses", "gains"),
+    "ce_increase": ("samples",),
 }
 
 
@@ -103,17 +113,66 @@ def check_guarantee(guarantee: Guarantee, outcomes: Outcomes, found: Mapping[str
         if isinstance(stated, bool) or not isinstance(stated, int) or stated != found[key]:
             raise Refused(f"{name}: states {stated} {key}, the logits give {found[key]}")
     groups = classes(outcomes) if guarantee.statement == "disagreement_by_class" else []
-    estimate, limit, size = recompute(guarantee.statement, found, guarantee.share, groups)
+    if guarantee.statement == "ce_increase":
+        estimate, limit, size = _increase(guarantee, outcomes)
+    else:
+        _check_groups(name, guarantee.details, groups, guarantee.share)
+        estimate, limit, size = recompute(guarantee.statement, found, guarantee.share, groups)
     if not abs(guarantee.estimate - estimate) <= RELATIVE:
         raise Refused(f"{name}: states the estimate {guarantee.estimate!r}, the counts give {estimate!r}")
     if not abs(guarantee.limit - limit) <= RELATIVE * size:
         raise Refused(f"{name}: states the limit {guarantee.limit!r}, the counts give {limit!r}")
-    _check_groups(name, guarantee.details, groups, guarantee.share)
     _check_shift(name, guarantee)
     if canonical_json(dict(guarantee.arithmetic)) != canonical_json(dict(outcomes.arithmetic)):
         raise Refused(f"{name}: its arithmetic {dict(guarantee.arithmetic)} is not its outcomes' {dict(outcomes.arithmetic)}")
     if not says(guarantee.sentence, guarantee.limit):
         raise Refused(f"{name}: its sentence does not hold the limit {guarantee.limit:.3g}: {guarantee.sentence!r}")
+
+
+def _increase(guarantee: Guarantee, outcomes: Outcomes) -> tuple[float, float, float]:
+    """Estimate, limit and size of the increase in cross-entropy within the range the record states."""
+    name, details = "guarantee ce_increase", guarantee.details
+    if outcomes.labels is None or set(details) != {"low", "high"}:
+        raise Refused(f"{name}: labelled outcomes and a range (low, high) are expected, its details hold {', '.join(details)}")
+    low, high = (_number(details[key], f"{name}: {key}") for key in ("low", "high"))
+    increases = []
+    for label, before, after in zip(outcomes.labels, outcomes.reference, outcomes.shipped, strict=True):
+        losses = [math.log(math.fsum(np.exp(z - z.max()))) + float(z.max()) - float(z[label]) for z in (before, after)]
+        increases.append(losses[1] - losses[0])
+    if not low <= min(increases) <= max(increases) <= high:
+        raise Refused(f"{name}: increases from {min(increases):.6g} to {max(increases):.6g} leave its range [{low:g}, {high:g}]")
+    limit = increase_limit(increases, low, high, guarantee.share)
+    return math.fsum(increases) / len(increases), limit, high - low
+
+
+def check_ceilings(guarantees: Sequence[Guarantee], reference: Any, shipped: Any) -> tuple[Check, ...]:
+    """The range of ce_increase from the last normalisation and the head of both checkpoints, found by their names."""
+    stated = next((entry.details for entry in guarantees if entry.statement == "ce_increase"), None)
+    if stated is None:
+        return ()
+    if reference is None or shipped is None:
+        return (Check(RANGE, False, "a checkpoint is absent, not checked"),)
+    found = [_ceiling(checkpoint) for checkpoint in (reference, shipped)]
+    for key, value in (("low", -found[0]), ("high", found[1])):
+        if not abs(stated[key] - value) <= RELATIVE * abs(value):
+            raise Refused(
+                f"guarantee ce_increase: states the end {key} of its range as {stated[key]!r}, the weights give {value!r}"
+            )
+    return (Check(RANGE, True, f"[{-found[0]:.6g}, {found[1]:.6g}] nats from the last normalisation and the head"),)
+
+
+def _ceiling(checkpoint: Any) -> float:
+    last = "fc_norm" if "fc_norm.weight" in checkpoint else "norm"
+    names = ("head.weight", f"{last}.weight")
+    for key in names:
+        if key not in checkpoint:
+            raise Refused(f"guarantee ce_increase: the checkpoint holds no {key}, from which its range would follow")
+    weight, gamma = (checkpoint[key].values().astype(float) for key in names)
+    bias, beta = (
+        checkpoint[key].values().astype(float) if key in checkpoint else np.zeros(size)
+        for key, size in (("head.bias", len(weight)), (f"{last}.bias", len(gamma)))
+    )
+    return loss_ceiling(weight, bias, gamma, beta)
 
 
 def _check_groups(name: str, details: Mapping[str, Any], groups: Sequence[tuple[int, int]], share: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,45 @@ def drop_tail(losses: int, gains: int, size: int, drop: float, alpha: float) -> 
     """One over the bets' mean capital against "the drop is at least `drop`", at most 1."""
     wealth = log_wealth(losses, gains, size, drop, alpha)
     return 1.0 if wealth <= LATE else math.exp(LATE - wealth)
+
+
+def increase_limit(values: Sequence[float], low: float, high: float, alpha: float) -> float:
+    """The mean at which the largest capital of the plug-in bets is 1/alpha; `high` where none is.
+
+    Sample i, scaled to [0, 1], is staked by the spread of those before it: min(sqrt(2 log(1/alpha) / (n v)), 0.75 / (1 - m)).
+    """
+    scaled = [(value - low) / (high - low) for value in values]
+    stakes, total, spread = [], 0.5, 0.25
+    for place, value in enumerate(scaled, start=1):
+        stakes.append(math.sqrt(2 * math.log(1 / alpha) / (len(scaled) * spread / place)))
+        total += value
+        spread += (value - total / (place + 1)) ** 2
+    y, stake = np.array(scaled), np.array(stakes)
+
+    def missing(mean: float) -> float:
+        capital = np.add.accumulate(np.log(1 - np.minimum(stake, 0.75 / (1 - mean)) * (y - mean)))
+        return float(capital.max()) + math.log(alpha) - LATE
+
+    if missing(LARGEST) <= 0:
+        return high
+    if missing(0.0) >= 0:
+        return low
+    root: Any = brentq(missing, 0.0, LARGEST, xtol=1e-15, maxiter=2000)
+    return low + (high - low) * float(root)
+
+
+def loss_ceiling(weight: np.ndarray, bias: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> float:
+    """Largest cross-entropy of a linear head on gamma * n + beta, for n of sum 0 and length at most sqrt(d), pair by pair.
+
+    Widened by one part in a thousand and 0.001 nats for float32, as the producer does.
+    """
+    worst, size = 0.0, weight.shape[1]
+    for row, own in zip(weight, bias, strict=True):
+        slope = (weight - row) * gamma
+        length = np.sqrt(np.maximum(0.0, (slope**2).sum(axis=1) - slope.sum(axis=1) ** 2 / size))
+        reach = math.sqrt(size) * length + (weight - row) @ beta + bias - own
+        worst = max(worst, float(reach.max()) + math.log(math.fsum(np.exp(reach - reach.max()))))
+    return worst * 1.001 + 0.001
 
 
 def within_kl(rate: float, radius: float) -> float:

@@ -168,6 +168,12 @@ def shift_of_a_drop(desk: Desk) -> list[object]:
     return ["size", "accuracy_drop_betting", "0.1", "--shift-kl", "0.1", "--json"]
 
 
+@bad(2, "ce_increase", "resnet10t", "leave the statement out")
+def loss_without_a_ceiling(desk: Desk) -> list[object]:
+    images = jobs.write_images(desk.folder / "images", per_class=15)
+    return desk.images(images, guarantees={"statements": ["disagreement", "ce_increase"]})
+
+
 @bad(2, "guarantees.choose.procedure", "'luck'")
 def choice_by_luck(desk: Desk) -> list[object]:
     return desk.digits(guarantees={"choose": {"level": 0.1, "procedure": "luck"}})

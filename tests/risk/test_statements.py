@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.records import LABELLED, STATEMENTS, Guarantee, Outcomes, Pair, Usage
+from certify.records import LABELLED, STATEMENTS, Guarantee, Outcomes, Pair, Refused, Usage
 from certify.records.hashing import sha256_json
 from certify.risk import guarantee
-from certify.risk.betting import drop_betting_upper
+from certify.risk.betting import drop_betting_upper, increase_upper
 from certify.risk.shift import chi_square_shifted, kl_shifted
 from certify.risk.statements import KNOWN
 from certify.theory.binomial import clopper_pearson_lower, clopper_pearson_upper
@@ -42,6 +42,32 @@ def counted(rows: list[tuple[int, int]]) -> Outcomes:
 def state(found: Outcomes, *statements: str, **settings: Any) -> tuple[Guarantee, ...]:
     about = {"delta": 0.05, "family": len(statements), "groups": "writers unknown", "looks": 1}
     return guarantee(found, statements=statements, **(about | settings))
+
+
+def test_the_increase_in_cross_entropy_is_bet_on_within_its_range() -> None:
+    found = counted([(100, 5), (100, 0), (100, 0)])
+    one = state(found, "ce_increase", ceilings=(2.0, 3.0))[0]
+    loss = [np.log(np.exp(z).sum(axis=1)) - z[np.arange(300), found.labels] for z in (found.reference, found.shipped)]
+    increase = loss[1] - loss[0]
+    assert increase.max() == pytest.approx(1.0) and np.sum(increase > 0.5) == 5
+    assert one.limit == pytest.approx(increase_upper(increase, -2.0, 3.0, 0.05), rel=1e-12)
+    assert one.estimate == pytest.approx(5 / 300) and one.estimate < one.limit < 3.0 and not one.vacuous
+    assert (one.claim, one.details, one.shift) == ("B3-betting", {"low": -2.0, "high": 3.0}, {})
+    told = float(one.sentence.split("at most ")[1].split(" nats")[0])
+    assert one.limit <= told <= one.limit * 1.01
+
+
+def test_an_increase_of_no_use_says_so_and_one_without_a_range_is_refused() -> None:
+    """The vacuous end is that of the range, not 1: limits are nats."""
+    always = counted([(20, 20), (20, 20), (20, 20)])
+    one = state(always, "ce_increase", ceilings=(2.0, 1.0))[0]
+    assert one.vacuous and one.limit == 1.0 and one.sentence.startswith("VACUOUS: ")
+    wide = state(always, "ce_increase", ceilings=(30.0, 30.0))[0]
+    assert 1.0 < wide.limit < 30.0 and not wide.vacuous and not wide.sentence.startswith("VACUOUS")
+    with pytest.raises(Usage, match="last normalisation"):
+        state(always, "ce_increase")
+    with pytest.raises(Refused, match="the range stated beforehand"):
+        state(always, "ce_increase", ceilings=(0.1, 0.1))
 
 
 def test_every_statement_is_known_and_labels_are_asked_for() -> None:
@@ -97,7 +123,7 @@ def test_by_class_lies_above_every_rate_seen_and_above_the_rate_of_all(rows: lis
 @given(failures=st.integers(0, 60), kl=st.floats(1e-6, 3), chi=st.floats(1e-6, 10))
 def test_shifts_move_rates_alone_and_never_below_the_limit(failures: int, kl: float, chi: float) -> None:
     found = counted([(20, failures // 3), (20, failures // 3), (20, failures - 2 * (failures // 3))])
-    for one in state(found, *STATEMENTS, shift={"kl": kl, "chi_square": chi}):
+    for one in state(found, *STATEMENTS, ceilings=(3.0, 3.0), shift={"kl": kl, "chi_square": chi}):
         if one.statement.startswith("disagreement"):
             assert one.shift == {
                 "kl": {"radius": kl, "limit": kl_shifted(one.limit, kl)},

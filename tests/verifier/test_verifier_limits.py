@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certify.records import Outcomes, Pair, Refused
-from certify.risk.betting import drop_betting_upper, drop_p_value
+from certify.risk.betting import betting_upper, drop_betting_upper, drop_p_value
 from certify.risk.choosing import fixed_sequence, graph, holm, rate_p_value
 from certify.risk.shift import chi_square_shifted, kl_shifted
 from certify.verifier.choices import passes
 from certify.verifier.guarantees import class_limit, classes, recompute
-from certify.verifier.limits import drop_limit, drop_tail, rate_tail, upper_limit, within_chi_square, within_kl
+from certify.verifier.limits import drop_limit, drop_tail, increase_limit, rate_tail, upper_limit, within_chi_square, within_kl
 
 CELLS = [(n, lost, won) for n in (20, 540, 50_000) for lost in (0, 1, n // 10, n - 1, n) for won in (0, 2, n // 10, n - lost)]
 p_values = st.lists(st.one_of(st.floats(0, 1), st.floats(0, 0.06), st.just(0.025)), min_size=1, max_size=6)
@@ -31,6 +31,16 @@ def test_bets_come_to_the_same_limit_and_p_value(alpha: float) -> None:
             assert drop_limit(lost, won, n, alpha) == pytest.approx(drop_betting_upper(lost, won, n, alpha), abs=1e-12)
             for level in (-0.5, 0.01, 0.3):
                 assert drop_tail(lost, won, n, level, alpha) == pytest.approx(drop_p_value(lost, won, n, level, alpha), rel=1e-9)
+
+
+@given(
+    values=st.lists(st.floats(-1, 3), min_size=1, max_size=60),
+    alpha=st.sampled_from([0.4, 0.05, 1e-4]),
+    rest=st.tuples(st.floats(0, 5), st.floats(0, 5)),
+)
+def test_plug_in_bets_come_to_the_same_limit(values: list[float], alpha: float, rest: tuple[float, float]) -> None:
+    low, high = -1.0 - rest[0], 3.0 + rest[1]
+    assert increase_limit(values, low, high, alpha) == pytest.approx(betting_upper(values, low, high, alpha), abs=1e-9)
 
 
 def test_tails_of_a_rate() -> None:

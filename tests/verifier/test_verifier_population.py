@@ -17,11 +17,12 @@ from verifier_run import Forge
 from certify.records import Certificate, Choice, Outcomes, Refused, Unmet
 from certify.records.files import read_json, write_json
 from certify.verifier import verify
+from certify.verifier.limits import increase_limit, within_kl
 
 __all__ = ["cache", "own_torch"]
 
 GUARANTEES = {
-    "statements": ["disagreement", "accuracy_drop_betting", "disagreement_by_class"],
+    "statements": ["disagreement", "accuracy_drop_betting", "disagreement_by_class", "ce_increase"],
     "shift_kl": 0.01,
     "shift_chi_square": 0.02,
     "choose": {"level": 0.5, "procedure": "fixed-sequence", "share": 0.25},
@@ -35,7 +36,7 @@ JOB = jobs.changed(
     plan=[{"name": "tenth", "sparsity": 0.1}, {"name": "half", "sparsity": 0.5}, {"name": "most", "sparsity": 0.98}],
     guarantees=GUARANTEES,
 )
-DROP, CLASSES = 1, 2
+DROP, CLASSES, INCREASE = 1, 2, 3
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +66,18 @@ def test_the_choice_is_written_shown_and_verified(job: Path) -> None:
         assert words in page
     for name in ("tenth", "half", "most"):
         verdict = verify(job / "plans" / name / "certificate.json", level="replay")
-        assert "2 of 3 plans pass fixed-sequence" in {check.name: check.detail for check in verdict.checks}["choice"]
+        said = {check.name: check.detail for check in verdict.checks}
+        assert "2 of 3 plans pass fixed-sequence" in said["choice"]
+        assert "LayerNorm" in said["end of the network"]
 
 
 def test_shares_add_up_to_delta_and_every_claim_is_named(job: Path) -> None:
     certificate = Certificate.load(job / "plans" / "half" / "certificate.json")
     family = certificate.about["family"]
     assert math.fsum([family["choice"], *(entry["share"] for entry in family["statements"])]) == pytest.approx(0.05)
-    assert len(family["statements"]) == 9
-    assert {"B1-clopper-pearson", "B4-betting-drop", "B5-graph", "B6-shift-kl", "B7-shift-chi-square"} <= set(certificate.claims)
+    assert len(family["statements"]) == 12
+    claims = {"B1-clopper-pearson", "B3-betting", "B4-betting-drop", "B5-graph", "B6-shift-kl", "B7-shift-chi-square"}
+    assert claims <= set(certificate.claims)
     assert {"choice.json", "plans/most/outcomes.parquet", "plans/tenth/plan.json"} <= set(certificate.files)
 
 
@@ -81,12 +85,21 @@ def test_a_requirement_names_any_statement_and_fails_closed(job: Path) -> None:
     path = job / "plans" / "half" / "certificate.json"
     limits = {each.statement: each.limit for each in Certificate.load(path).guarantees}
     for name in GUARANTEES["statements"]:
-        assert jobs.certify("verify", path, "--require", f"{name}<={min(1.0, limits[name] + 1e-6)!r}@0.95").code == 0
+        assert jobs.certify("verify", path, "--require", f"{name}<={limits[name] + 1e-6!r}@0.95").code == 0
         refused = jobs.certify("verify", path, "--require", f"{name}<={limits[name] - 1e-6!r}@0.95")
         assert refused.code == 1 and "not met" in refused.err
     undecided = jobs.certify("verify", path, "--require", "accuracy_drop<=1@0.5")
     assert undecided.code == 1 and "undecided: the certificate holds no accuracy_drop guarantee" in undecided.err
     assert jobs.certify("verify", path, "--require", "disagreement_by_class<=-0.1@0.95").code == 2
+
+
+def test_a_range_that_cannot_be_checked_decides_nothing(forge: Forge) -> None:
+    """Without the checkpoint the range of the loss is a claim of the certificate alone."""
+    (forge.plan / "model.safetensors").unlink()
+    verdict = verify(forge.certificate, require=["disagreement<=1@0.95"])
+    assert not next(check for check in verdict.checks if check.name == "range of the loss").done
+    with pytest.raises(Unmet, match="undecided: what the ce_increase guarantee rests on"):
+        verify(forge.certificate, require=["ce_increase<=1000@0.5"])
 
 
 def test_the_same_job_again_does_nothing_and_takes_no_second_look(job: Path) -> None:
@@ -139,6 +152,23 @@ def class_left_out(forge: Forge) -> None:
     forge.guarantees(lambda entries: entries[CLASSES]["details"]["groups"].pop())
 
 
+def range_narrowed(forge: Forge) -> None:
+    """Range, limit and sentence fit together; the weights say otherwise."""
+    found = Outcomes.load(forge.plan / "outcomes.parquet")
+    assert found.labels is not None
+    rows = np.arange(found.size), found.labels
+    loss = [np.log(np.exp(z).sum(axis=1)) - z[rows] for z in (found.reference, found.shipped)]
+    increases = (loss[1] - loss[0]).tolist()
+
+    def change(entries: list[dict[str, Any]]) -> None:
+        one = entries[INCREASE]
+        low, high = one["details"]["low"] / 2, one["details"]["high"] / 2
+        limit = increase_limit(increases, low, high, one["share"])
+        one.update(limit=limit, details={"low": low, "high": high}, sentence=f"at most {limit:.3g} nats")
+
+    forge.guarantees(change)
+
+
 def details_invented(forge: Forge) -> None:
     forge.guarantees(lambda entries: entries[DROP].update(details={"groups": []}))
 
@@ -152,8 +182,6 @@ def shift_lowered(forge: Forge) -> None:
 
 
 def shift_of_a_smaller_radius(forge: Forge) -> None:
-    from certify.verifier.limits import within_kl
-
     def change(entries: list[dict[str, Any]]) -> None:
         limit = within_kl(entries[0]["limit"], 0.001)
         entries[0]["shift"]["kl"] = {"radius": 0.001, "limit": limit}
@@ -241,6 +269,10 @@ LIES: list[tuple[Callable[[Forge], None], str]] = [
     (class_limit_lowered, "limit 0.001 of group 3"),
     (class_failures_moved, "the logits give"),
     (class_left_out, "lists 9 groups, the networks have 10 classes"),
+    (entry(INCREASE, limit=0.0), "ce_increase: states the limit"),
+    (entry(INCREASE, details={"low": -1e-9, "high": 1e-9}), "leave its range"),
+    (entry(INCREASE, details={}), "a range (low, high)"),
+    (range_narrowed, "states the end low of its range as"),
     (details_invented, "its details hold groups; nothing is expected"),
     (details_dropped, "its details hold nothing; groups is expected"),
     (shift_lowered, "within kl radius 0.01, its limit gives"),
