@@ -35,7 +35,6 @@ def worst_loss(model: Any, images: torch.Tensor) -> float:
         return float(-torch.log_softmax(model(images).double(), dim=1).min())
 
 
-@pytest.mark.claim("B3-betting")
 @given(seed=st.integers(0, 50), size=st.sampled_from([0.0, 1.0, 1e3, 1e6]), pool=st.sampled_from(["avg", "token"]))
 def test_no_input_exceeds_it(seed: int, size: float, pool: str) -> None:
     model = vit(seed=seed, global_pool=pool, class_token=pool == "token", fc_norm=seed % 2 == 0)
