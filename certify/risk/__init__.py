@@ -108,8 +108,8 @@ def _shifted(
         within, worst = words.format(radius), moved(limit, radius)
         shift[name] = {"radius": radius, "limit": worst}
         said = f"at most {percent_up(worst)}" if worst < 1 else "nothing is guaranteed (VACUOUS)"
-        told += f" Should {population} P move to a Q with {within}: {said}."
-        assumed.append(f"for the limit under shift: {population} P moves to a Q with {within}, which is assumed, not measured")
+        told += f" Should {population}, P, move to a Q with {within}: {said}."
+        assumed.append(f"for the limit under shift: {population}, P, moves to a Q with {within}, which is assumed, not measured")
     return shift, told, tuple(assumed)
 
 

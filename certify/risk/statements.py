@@ -89,15 +89,15 @@ def accuracy_drop(outcomes: Outcomes, share: float, _: Ceilings = None) -> Findi
 
 def accuracy_drop_betting(outcomes: Outcomes, share: float, _: Ceilings = None) -> Finding:
     """The same drop by a portfolio of bets; which of the two is tighter depends on the rates. Claim B4-betting-drop."""
-    return _drop(outcomes, lambda losses, gains, n: drop_betting_upper(losses, gains, n, share))
+    return _drop(outcomes, lambda losses, gains, n: drop_betting_upper(losses, gains, n, share), "by betting: ")
 
 
-def _drop(outcomes: Outcomes, upper: Callable[[int, int, int], float]) -> Finding:
+def _drop(outcomes: Outcomes, upper: Callable[[int, int, int], float], how: str = "") -> Finding:
     found = outcomes.counts()
     losses, gains, n = found["losses"], found["gains"], found["samples"]
     limit, estimate = upper(losses, gains, n), (losses - gains) / n
     what = f"the accuracy of the shipped network is at most {percent_up(limit)} below the reference"
-    seen = f"{losses} newly wrong and {gains} newly right of {n} seen, {percent(estimate)}"
+    seen = f"{how}{losses} newly wrong and {gains} newly right of {n} seen, {percent(estimate)}"
     return Finding({"samples": n, "losses": losses, "gains": gains}, estimate, limit, what, seen)
 
 
