@@ -9,12 +9,42 @@ import numpy as np
 from torch import Tensor, nn
 
 from certify.bounds.enclosed import Encloser
-from certify.bounds.exact import exact
+from certify.bounds.exact import exact, extent
 from certify.records import Refused, Usage
+from certify.records.recipe import ROADS
 
-ROADS = ("auto", "exact", "enclosed")
+# Road "auto" leaves larger networks alone: what they would take is hours. Named, a road tries any size.
+AUTO_PARAMETERS = 2**21
 # Called with samples done and samples in all.
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Of one class C a sample: how it leads the others at theta = 1, and how far that moves on the segment.
+
+    classes : (T,) C.   change : (T, K) max over theta of |(z_k - z_C)(theta) - (z_k - z_C)(1)|; 0 at C.
+    least, most : (T, K) bounds on z_C(1) - z_k(1); 0 at C.
+    """
+
+    classes: np.ndarray
+    change: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+
+    @property
+    def kept(self) -> np.ndarray:
+        """(T,) whether C stays ahead of every other class at every theta: change < least."""
+        stays = self.change < self.least
+        stays[np.arange(len(self.classes)), self.classes] = True
+        return np.asarray(stays.all(axis=1))
+
+    @property
+    def behind(self) -> np.ndarray:
+        """(T,) whether C does not lead at theta = 1: some other class is level or ahead."""
+        below = self.most <= 0.0
+        below[np.arange(len(self.classes)), self.classes] = False
+        return np.asarray(below.any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -23,25 +53,23 @@ class ProvedPath:
 
     Of the networks in real arithmetic, weights and inputs as stored: what a float32 run adds is not in them. inf is vacuous.
 
-    road            : "exact" or "enclosed".
-    change          : (T, K) max over theta of |z_k(theta) - z_k(1)|, logit units.
-    decision        : (T,) argmax_k z_k(1). pairwise_change : (T, K) the same of z_k - z_decision.
-    margin          : (T, K) at most z_decision(1) - z_k(1); 0 at the decision.
+    road          : "exact" or "enclosed".
+    logits, error : (T, K) logits at theta = 1, and how far they may be off.
+    change        : (T, K) max over theta of |z_k(theta) - z_k(1)|, logit units.
+    decided       : lead of argmax_k z_k(1).   labelled : lead of the true class, or of the decision where there are no labels.
     """
 
     road: str
+    logits: np.ndarray
+    error: np.ndarray
     change: np.ndarray
-    decision: np.ndarray
-    pairwise_change: np.ndarray
-    margin: np.ndarray
+    decided: Lead
+    labelled: Lead
 
     @property
     def unchanged(self) -> np.ndarray:
-        """(T,) whether the decision is the same at every theta: pairwise_change < margin against every other class."""
-        rows = np.arange(len(self.decision))
-        stays = self.pairwise_change < self.margin
-        stays[rows, self.decision] = True
-        return np.asarray(stays.all(axis=1))
+        """(T,) whether the decision is the same at every theta."""
+        return self.decided.kept
 
 
 def prove(
@@ -50,21 +78,27 @@ def prove(
     shipped: Mapping[str, Tensor],
     images: Tensor,
     *,
+    labels: np.ndarray | None = None,
     road: str = "auto",
     progress: Progress = lambda done, all_of_them: None,
 ) -> ProvedPath:
     """Bound the logits of each image (T, channels, height, width) along the whole segment.
 
-    road : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows chains of Linear and GELU and
-           timm's ViT and DeiT; "auto" takes the first that knows the network. Anything else is refused, with what each road said.
+    labels : (T,) true classes, or None.
+    road   : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows chains of Linear and GELU
+             and timm's ViT and DeiT; "auto" takes the first that knows the network, if that has at most 2^21 parameters.
+             Anything else is refused, with what each road said.
     """
     if road not in ROADS:
         raise Usage(f"road {road!r} is none of {', '.join(ROADS)}")
+    size = sum(tensor.numel() for tensor in reference.values())
+    if road == "auto" and size > AUTO_PARAMETERS:
+        raise Refused(f"{size:,} parameters; road auto tries up to {AUTO_PARAMETERS:,}, road exact or enclosed any number")
     said = []
     for name, way in (("exact", _exact), ("enclosed", _enclosed)):
         if road in ("auto", name):
             try:
-                return way(model, reference, shipped, images, progress)
+                return way(model, reference, shipped, images, labels, progress)
             except Refused as error:
                 if road == name:
                     raise
@@ -73,39 +107,73 @@ def prove(
 
 
 def _exact(
-    model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], images: Tensor, progress: Progress
+    model: nn.Module,
+    reference: Mapping[str, Tensor],
+    shipped: Mapping[str, Tensor],
+    images: Tensor,
+    labels: np.ndarray | None,
+    progress: Progress,
 ) -> ProvedPath:
     found = exact(model, dict(reference), dict(shipped), images)
     progress(len(images), len(images))
-    logits = found.reference
     error = np.stack([tube.rem[-1] for _, tube in found.tubes])
-    return _assembled("exact", logits, error, found.change, found.labels, found.pairwise_change)
+
+    def against(classes: np.ndarray) -> np.ndarray:
+        if np.array_equal(classes, found.labels):
+            return found.pairwise_change
+        ends = [(tube, int(c), tube.centre[-1], tube.rem[-1]) for (_, tube), c in zip(found.tubes, classes, strict=True)]
+        return np.stack([extent(*end).pairwise for end in ends])
+
+    return _assembled("exact", found.reference, error, found.change, labels, against)
 
 
 def _enclosed(
-    model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], images: Tensor, progress: Progress
+    model: nn.Module,
+    reference: Mapping[str, Tensor],
+    shipped: Mapping[str, Tensor],
+    images: Tensor,
+    labels: np.ndarray | None,
+    progress: Progress,
 ) -> ProvedPath:
-    encloser = Encloser(model, reference, shipped)
-    logits, errors, changes, decisions, pairwise = [], [], [], [], []
+    encloser, found = Encloser(model, reference, shipped), []
     for number, image in enumerate(images):
-        found = encloser.enclose(image)
-        value, error = found.last_logits()
-        decisions.append(int(value.argmax()))
-        logits.append(value)
-        errors.append(error)
-        changes.append(found.deviation())
-        pairwise.append(found.against(decisions[-1]))
+        found.append(encloser.enclose(image))
         progress(number + 1, len(images))
-    return _assembled("enclosed", *(np.array(each) for each in (logits, errors, changes, decisions, pairwise)))
+    logits, error = (np.array(each) for each in zip(*(each.last_logits() for each in found), strict=True))
+
+    def against(classes: np.ndarray) -> np.ndarray:
+        return np.array([each.against(int(c)) for each, c in zip(found, classes, strict=True)])
+
+    return _assembled("enclosed", logits, error, np.array([each.deviation() for each in found]), labels, against)
 
 
 def _assembled(
-    road: str, logits: np.ndarray, error: np.ndarray, change: np.ndarray, decision: np.ndarray, pairwise: np.ndarray
+    road: str,
+    logits: np.ndarray,
+    error: np.ndarray,
+    change: np.ndarray,
+    labels: np.ndarray | None,
+    against: Callable[[np.ndarray], np.ndarray],
 ) -> ProvedPath:
+    decided = _lead(logits, error, change, logits.argmax(axis=1), against)
+    labelled = decided if labels is None else _lead(logits, error, change, np.asarray(labels), against)
+    return ProvedPath(road, logits, error, change, decided, labelled)
+
+
+def _lead(
+    logits: np.ndarray,
+    error: np.ndarray,
+    change: np.ndarray,
+    classes: np.ndarray,
+    against: Callable[[np.ndarray], np.ndarray],
+) -> Lead:
     rows = np.arange(len(logits))
-    both = error + error[rows, decision][:, None]
-    gap = logits[rows, decision][:, None] - logits
+    gap = logits[rows, classes][:, None] - logits
     # One subtraction and two sums, rounded; four units cover them.
-    margin = gap - both - 4 * np.spacing(np.abs(gap) + both)
-    margin[rows, decision] = 0.0
-    return ProvedPath(road, change, decision, pairwise, margin)
+    both = error + error[rows, classes][:, None]
+    both += 4 * np.spacing(np.abs(gap) + both)
+    moved = np.minimum(against(classes), np.nextafter(change + change[rows, classes][:, None], np.inf))
+    least, most = gap - both, gap + both
+    for each in (moved, least, most):
+        each[rows, classes] = 0.0
+    return Lead(classes, moved, least, most)

@@ -31,7 +31,7 @@ class ResolvedPath:
     """Variation of the logits along one segment, per sample, with the error each value is resolved to.
 
     reference, shipped : (T, K) logits at theta = 1 and theta = 0.
-    max_norm, oscillation, speed_sup : (T,);  pairwise : (T, K). See `certify.theory.path.PathVariation`.
+    max_norm, oscillation, speed_sup : (T,);  change, pairwise : (T, K). See `certify.theory.path.PathVariation`.
     *_error   : same shapes: how far the last doubling moved the speed (`_unresolved`), plus quadrature and evaluation error.
     order     : (T,) degree of the last interpolant.
     converged : (T,) False where the highest order allowed was not enough; the errors then say how much it still moved.
@@ -39,10 +39,12 @@ class ResolvedPath:
 
     reference: np.ndarray
     shipped: np.ndarray
+    change: np.ndarray
     max_norm: np.ndarray
     oscillation: np.ndarray
     pairwise: np.ndarray
     speed_sup: np.ndarray
+    change_error: np.ndarray
     max_norm_error: np.ndarray
     oscillation_error: np.ndarray
     pairwise_error: np.ndarray
@@ -131,6 +133,7 @@ def _unresolved(
         found[name] = np.minimum(by_speed[name], by_order)
         if name == "speed_sup":
             found[name] = np.where(settled, found[name], np.maximum(by_speed[name], by_order))
+    found["change"] = np.abs(fine.change - coarse.change) + fine.change_tail[:, None]
     return found
 
 
@@ -156,11 +159,14 @@ def _keep(
     evaluation: np.ndarray,
     count: int,
 ) -> None:
-    """Write the active samples' values and errors. A derivative of degree n magnifies evaluation errors by at most 2 n^2."""
+    """Write the active samples' values and errors.
+
+    An interpolant magnifies evaluation errors by less than 4, its derivative by at most 2 n^2.
+    """
     noise = fine.quadrature + 2.0 * fine.order**2 * evaluation
-    for name in FIELDS:
-        value = getattr(fine, name)
-        error = unresolved[name] + (noise if value.ndim == 1 else noise[:, None])
+    for name in (*FIELDS, "change"):
+        value, extra = getattr(fine, name), 8.0 * evaluation if name == "change" else noise
+        error = unresolved[name] + (extra if value.ndim == 1 else extra[:, None])
         for key, entry in ((name, value), (f"{name}_error", error)):
             found.setdefault(key, np.empty((count, *value.shape[1:])))[active] = entry
 

@@ -47,12 +47,15 @@ def verify(
     ] = "files",
     require: Annotated[list[str] | None, typer.Option("--require", help="For example 'accuracy_drop<=0.01@0.99'.")] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where the images are, for replay.")] = None,
+    paranoid: Annotated[
+        bool, typer.Option("--paranoid", help="Replay with every sample, and many more points inside what is proved.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Recheck a certificate by a road that shares no code with the one that made it."""
     from certify.verifier import verify as recheck
 
-    verdict = recheck(certificate, level=level, require=tuple(require or ()), data_dir=data_dir)
+    verdict = recheck(certificate, level=level, require=tuple(require or ()), data_dir=data_dir, paranoid=paranoid)
     if json:
         as_json(verdict.to_json())
         return

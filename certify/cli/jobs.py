@@ -165,7 +165,7 @@ def bound(
         {
             "plan": name,
             "road": path.road,
-            "samples": len(path.decision),
+            "samples": len(path.logits),
             "decision_proved_unchanged": int(path.unchanged.sum()),
             "change": [float(each) for each in path.change.max(axis=1)],
         }

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from certify.records import Refused, Target
 
+# Numbers held at once when a convolution's inputs are unfolded.
+UNFOLDED = 2**26
+
 
 @dataclass(frozen=True)
 class DataPath:
@@ -21,6 +24,7 @@ class DataPath:
     max_norm  : (B,) max over tokens of ||v||_inf.
     two_norm  : (B,) max over tokens of ||v||_2.
     squares   : (cols,) sum over samples and tokens of v_j^2; None for a grouped convolution, whose rows read different inputs.
+    columns   : (B, cols) max over tokens of |v_j|; None likewise.
     tokens    : P, the same for every sample of a batch.
     """
 
@@ -28,6 +32,7 @@ class DataPath:
     max_norm: np.ndarray
     two_norm: np.ndarray
     squares: np.ndarray | None
+    columns: np.ndarray | None
     tokens: int
 
 
@@ -73,26 +78,33 @@ def _reduce(layer: nn.Module, inputs: Tensor, matrix: Tensor | None) -> DataPath
         squares = convolve(inputs.double().square(), torch.ones_like(layer.weight, dtype=torch.float64))
         two_norm = squares.clamp_min(0).flatten(1).amax(1).sqrt()
         tokens = squares.shape[2] * squares.shape[3]
-        columns = _column_squares(layer, inputs) if layer.groups == 1 else None
+        sums, columns = _columns(layer, inputs) if layer.groups == 1 else (None, None)
         size = convolve(inputs, matrix).abs().flatten(1).amax(1) if matrix is not None else inputs.new_zeros(batch)
     else:
         rows = inputs.reshape(batch, -1, inputs.shape[-1])
         tokens = rows.shape[1]
         two_norm = rows.double().norm(dim=2).amax(1)
-        columns = rows.double().square().sum((0, 1))
+        sums, columns = rows.double().square().sum((0, 1)), rows.double().abs().amax(1)
         size = F.linear(rows, matrix).abs().flatten(1).amax(1) if matrix is not None else inputs.new_zeros(batch)
     max_norm = inputs.abs().flatten(1).amax(1)
     return DataPath(
         size.double().numpy(),
         max_norm.double().numpy(),
         two_norm.double().numpy(),
+        None if sums is None else sums.numpy(),
         None if columns is None else columns.numpy(),
         int(tokens),
     )
 
 
-def _column_squares(layer: nn.Conv2d, inputs: Tensor) -> Tensor:
-    """(in·kh·kw,) sums of squares of the unfolded input columns."""
+def _columns(layer: nn.Conv2d, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """(in·kh·kw,) sums of squares of the unfolded input columns, and their largest sizes (B, in·kh·kw); some samples a time."""
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    padded = F.pad(inputs.double().square(), layer._reversed_padding_repeated_twice, mode=mode)
-    return F.unfold(padded, layer.kernel_size, layer.dilation, 0, layer.stride).sum((0, 2))
+    height, width = (int(size) for size in layer.kernel_size)
+    sums, largest = torch.zeros(layer.in_channels * height * width, dtype=torch.float64), []
+    for some in inputs.double().split(max(1, UNFOLDED // (inputs[0].numel() * height * width))):
+        padded = F.pad(some, layer._reversed_padding_repeated_twice, mode=mode)
+        unfolded = F.unfold(padded, layer.kernel_size, layer.dilation, 0, layer.stride).abs()
+        largest.append(unfolded.amax(2))
+        sums += unfolded.square_().sum((0, 2))
+    return sums, torch.cat(largest)

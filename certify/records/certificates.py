@@ -13,7 +13,9 @@ from certify.records.hashing import sha256_json
 from certify.records.networks import Pair
 from certify.records.outcomes import Guarantee
 
-SCHEMA = 1
+# What each version holds is said by `schemas/certificate-VERSION.json` beside this file.
+SCHEMAS = (1, 2)
+SCHEMA = SCHEMAS[-1]
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class Certificate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "guarantees", tuple(self.guarantees))
         object.__setattr__(self, "claims", tuple(self.claims))
-        if self.schema != SCHEMA:
-            raise Refused(f"certificate: schema {self.schema} is not known here; this version reads schema {SCHEMA}")
+        if self.schema not in SCHEMAS:
+            known = " and ".join(map(str, SCHEMAS))
+            raise Refused(f"certificate: schema {self.schema} is not known here; this version reads schemas {known}")
         for guarantee in self.guarantees:
             if guarantee.pair != self.pair:
                 raise Refused(f"certificate: the {guarantee.statement} guarantee speaks of another pair")

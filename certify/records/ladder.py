@@ -25,8 +25,10 @@ class Bound:
     tier      : see `certify.records.fields.TIERS`.
     semantics : which arithmetic the values speak of.
     claim     : ID of the theorem that makes it a bound.
-    upper     : (T,) values; `tolerance` (T,) is the stated error of a `resolved` value, same unit.
+    upper     : (T,) values; `tolerance` (T,) is the stated error of a `resolved` value, same unit. inf, of tier `proved` alone,
+                says that nothing is known: the bound is vacuous there.
     modelled  : rests on a random model of the removed weights; drawn hatched, never asserted.
+    first     : it was computed for so many samples, from the first, and is inf beyond; None for all of them.
     """
 
     quantity: str
@@ -39,6 +41,7 @@ class Bound:
     tolerance: np.ndarray
     lower: np.ndarray | None = None
     modelled: bool = False
+    first: int | None = None
 
     def __post_init__(self) -> None:
         one_of(self.unit, UNITS, f"bound {self.quantity}: unit")
@@ -46,12 +49,22 @@ class Bound:
         for name in ("upper", "tolerance", "lower"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, finite(frozen(value, np.float64), f"bound {self.quantity}: {name}"))
+                value = frozen(value, np.float64)
+                known = value[value != np.inf] if name == "upper" and self.tier == "proved" else value
+                finite(known, f"bound {self.quantity}: {name}")
+                object.__setattr__(self, name, value)
         shapes = {value.shape for value in (self.upper, self.tolerance, self.lower) if value is not None}
         if len(shapes) != 1 or self.upper.ndim != 1:
             raise Refused(f"bound {self.quantity}: one value per sample expected, found shapes {sorted(shapes)}")
         if np.any(self.tolerance < 0):
             raise Refused(f"bound {self.quantity}: a tolerance is negative")
+        if self.first is not None and not (0 <= self.first <= len(self.upper) and np.all(np.isinf(self.upper[self.first :]))):
+            raise Refused(f"bound {self.quantity}: states values beyond the first {self.first} samples it was computed for")
+
+    @property
+    def asked(self) -> np.ndarray:
+        """`upper` of the samples it was computed for."""
+        return self.upper if self.first is None else self.upper[: self.first]
 
     def about(self) -> dict[str, Any]:
         return {
@@ -62,6 +75,21 @@ class Bound:
             "semantics": self.semantics,
             "claim": self.claim,
             "modelled": self.modelled,
+            **({} if self.first is None else {"first": self.first}),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Median and largest value over the samples it was computed for; null where that is vacuous."""
+        asked = self.asked if len(self.asked) else np.array([np.inf])
+        median, largest = float(np.median(asked)), float(asked.max())
+        return {
+            "unit": self.unit,
+            "tier": self.tier,
+            "median": median if np.isfinite(median) else None,
+            "largest": largest if np.isfinite(largest) else None,
+            "tolerance": float(np.max(self.tolerance)),
+            **({} if self.first is None else {"samples": self.first, "vacuous": int(np.sum(np.isinf(self.asked)))}),
+            **({"total": int(np.sum(self.asked))} if self.unit == "decision" else {}),
         }
 
 
@@ -131,8 +159,10 @@ class Ladder:
     def excess(self, edge: Edge) -> np.ndarray:
         """(T,) by how much `below` exceeds `above` beyond both tolerances and 1e-12 relative; <= 0 where the edge holds."""
         below, above = self[edge.below], self[edge.above]
-        rounding = 1e-12 * np.maximum(np.abs(below.upper), np.abs(above.upper))
-        return below.upper - above.upper - below.tolerance - above.tolerance - rounding
+        known = np.isfinite(above.upper)
+        over = np.where(known, above.upper, 0.0)
+        rounding = 1e-12 * np.maximum(np.abs(np.where(known, below.upper, 0.0)), np.abs(over))
+        return np.where(known, below.upper - over - below.tolerance - above.tolerance - rounding, -np.inf)
 
     def violations(self) -> tuple[str, ...]:
         """One sentence for each asserted edge that fails, naming the worst sample."""
@@ -157,16 +187,7 @@ class Ladder:
             "violations": len(self.violations()),
             "tiers": sorted({bound.tier for bound in self.bounds if not bound.modelled}),
             "claims": sorted({bound.claim for bound in self.bounds} | {edge.claim for edge in self.edges}),
-            "rungs": {
-                bound.quantity: {
-                    "unit": bound.unit,
-                    "tier": bound.tier,
-                    "median": float(np.median(bound.upper)),
-                    "largest": float(np.max(bound.upper)),
-                    "tolerance": float(np.max(bound.tolerance)),
-                }
-                for bound in self.bounds
-            },
+            "rungs": {bound.quantity: bound.summary() for bound in self.bounds},
             "objective": dict(self.objective),
         }
 

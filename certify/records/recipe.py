@@ -163,10 +163,15 @@ class EvidenceRecipe:
         _between(self.samples, 0, 1e9, "evidence.samples")
 
 
+# Ways to proved bounds; auto takes the first that knows the network.
+ROADS = ("auto", "exact", "enclosed")
+
+
 @dataclass(frozen=True)
 class BoundsRecipe:
     """`samples` calibration samples get a ladder (0 = all of them); `layers` adds the layer-by-layer part.
 
+    proved    : so many of them, from the first, also get proved rungs, by `road` (see `certify.bounds.prove`).
     tolerance : wanted error of a `resolved` path variation, relative to its size.
     max_order : highest Chebyshev order tried (a power of two).
     l1, l2    : the elastic-net weights the objective account is written for.
@@ -178,9 +183,14 @@ class BoundsRecipe:
     max_order: int = 64
     l1: float = 0.0
     l2: float = 1e-4
+    proved: int = 16
+    road: str = "auto"
 
     def __post_init__(self) -> None:
         _as_floats(self)
+        _between(self.proved, 0, 1e9, "bounds.proved")
+        if self.road not in ROADS:
+            raise Usage(f"recipe: bounds.road = {self.road!r} is none of {', '.join(ROADS)}")
         _between(self.tolerance, 0, 1, "bounds.tolerance", open_low=True, open_high=True)
         if self.max_order < 8 or self.max_order & (self.max_order - 1):
             raise Usage(f"recipe: bounds.max_order = {self.max_order} is not a power of two of at least 8")
@@ -275,6 +285,14 @@ class Recipe:
     def digest(self) -> str:
         return sha256_json(self.to_json())
 
+    def digest_as_written(self, text: str) -> str:
+        """`digest` of a recipe written out as `text` by a version that may not have known every key there is now.
+
+        A key that is not in the text and has a value now is left out, as it was then. TOML has no None and no empty list of
+        tables, so neither can be the default of a new key.
+        """
+        return sha256_json(_known_to(tomllib.loads(text), self.to_json()))
+
     def to_json(self) -> dict[str, Any]:
         """The value that names the recipe."""
         return json.loads(json.dumps(asdict(self) | {"guarantees": self.guarantees.to_json()}))
@@ -336,6 +354,16 @@ def _written_out(value: dict[str, Any], source: str) -> dict[str, Any]:
     if "plan" not in found and "shipped" not in found:
         found["plan"] = list(DEFAULT_PLANS)
     return found
+
+
+def _known_to(written: Any, now: Any) -> Any:
+    """`now` without the keys of tables that `written` lacks."""
+    if isinstance(now, dict):
+        kept = {key: entry for key, entry in now.items() if key in written or entry is None or entry == []}
+        return {key: _known_to(written[key], entry) if key in written else entry for key, entry in kept.items()}
+    if isinstance(now, list) and isinstance(written, list) and len(now) == len(written):
+        return [_known_to(then, entry) for then, entry in zip(written, now, strict=True)]
+    return now
 
 
 def _toml(value: Any) -> str:

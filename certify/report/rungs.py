@@ -41,30 +41,35 @@ class Rung:
     largest: float
     not_positive: int
 
+    vacuous: int
+
     @property
     def size(self) -> int:
-        return len(self.bound.upper)
+        return len(self.bound.asked)
 
 
 def rungs(ladder: Ladder, unit: str) -> list[Rung]:
     """The rungs of one unit, smallest median (for decisions: smallest share) first."""
     found = []
     for bound in ladder.bounds:
-        if bound.unit == unit and bound.upper.size:
-            low, median, high = (float(value) for value in np.percentile(bound.upper, [TAIL, 50, 100 - TAIL]))
-            found.append(Rung(bound, low, median, high, float(bound.upper.max()), int(np.sum(bound.upper <= 0))))
+        values = bound.asked
+        if bound.unit == unit and values.size:
+            vacuous = int(np.sum(np.isinf(values)))
+            method = "higher" if vacuous else "linear"
+            low, median, high = (float(value) for value in np.percentile(values, [TAIL, 50, 100 - TAIL], method=method))
+            found.append(Rung(bound, low, median, high, float(values.max()), int(np.sum(values <= 0)), vacuous))
     if unit == "decision":
-        return sorted(found, key=lambda rung: (float(rung.bound.upper.mean()), rung.bound.quantity))
+        return sorted(found, key=lambda rung: (float(rung.bound.asked.mean()), rung.bound.quantity))
     return sorted(found, key=lambda rung: (rung.median, rung.largest, rung.bound.quantity))
 
 
 def log_range(ladders: Sequence[Ladder], unit: str) -> tuple[float, float]:
     """Common axis of several ladders: every positive end that is not more than `DECADES` below the largest."""
     found = [rung for ladder in ladders for rung in rungs(ladder, unit)]
-    largest = max((rung.largest for rung in found), default=0.0)
+    largest = max((rung.largest for rung in found if not rung.vacuous), default=0.0)
     if largest <= 0:
         return 1e-3, 1.0
-    ends = [end for rung in found for end in (rung.low, rung.median, rung.high) if end > largest * 10.0**-DECADES]
+    ends = [end for rung in found for end in (rung.low, rung.median, rung.high) if np.inf > end > largest * 10.0**-DECADES]
     return min([*ends, largest / 10]) / 2, largest * 1.6
 
 
@@ -86,8 +91,14 @@ def ladder_picture(ladder: Ladder, unit: str, span: tuple[float, float], key: st
     gutter = axes(canvas, 0.02, 0.52, canvas.get_size_inches()[0] - GUTTER + 0.02, 0.1)
     _order(gutter, ladder, [rung.bound.quantity for rung in found])
     words = [f"{rung.bound.label} {_in_words(rung)}" for rung in found]
-    alt = f"{heading}, {UNIT_TITLE[unit]}, {whole(found[0].size)} samples, from smallest to largest: {'; '.join(words)}."
-    notes = [f"{whole(found[0].size)} samples; numbers at the right are {'counts' if unit == 'decision' else 'medians'}."]
+    samples = len(ladder.samples)
+    alt = f"{heading}, {UNIT_TITLE[unit]}, {whole(samples)} samples, from smallest to largest: {'; '.join(words)}."
+    notes = [f"{whole(samples)} samples; numbers at the right are {'counts' if unit == 'decision' else 'medians'}."]
+    some = sorted({rung.size for rung in found} - {samples})
+    if some:
+        notes.append(f"Proved rungs are of the first {listing([whole(size) for size in some])} samples.")
+    if any(rung.vacuous for rung in found):
+        notes.append("A bar that goes on to the right is VACUOUS on some samples: nothing is known there.")
     if unit != "decision" and any(rung.low < span[0] < rung.largest for rung in found):
         notes.append("A bar with an arrow goes on to the left, to zero or below.")
     if unit != "decision" and any(rung.largest <= 0 for rung in found):
@@ -97,8 +108,13 @@ def ladder_picture(ladder: Ladder, unit: str, span: tuple[float, float], key: st
 
 def _in_words(rung: Rung) -> str:
     if rung.bound.unit == "decision":
-        return f"on {count(int(rung.bound.upper.sum()), rung.size)}"
-    return f"median {number(rung.median)}, largest {number(rung.largest)}"
+        return f"on {count(int(rung.bound.asked.sum()), rung.size)}"
+    return f"median {size_of(rung.median)}, largest {size_of(rung.largest)}"
+
+
+def size_of(value: float) -> str:
+    """A bound for people: its digits, or that it says nothing."""
+    return number(value) if np.isfinite(value) else "VACUOUS"
 
 
 def _distributions(plot: Axes, found: Sequence[Rung], span: tuple[float, float]) -> None:
@@ -112,33 +128,36 @@ def _distributions(plot: Axes, found: Sequence[Rung], span: tuple[float, float])
     for row, rung in enumerate(found):
         tier = rung.bound.tier
         some_below = f"{percent(rung.not_positive / rung.size, 0)} ≤ 0, " if rung.not_positive else ""
-        _label(plot, row, rung.bound, f"{some_below}{number(rung.median)}")
+        _label(plot, row, rung.bound, f"{some_below}{size_of(rung.median)}")
         if rung.largest <= 0:
             continue
-        left, right = max(rung.low, low), max(rung.high, low)
+        left, right, largest = (min(max(value, low), high) for value in (rung.low, rung.high, rung.largest))
         # A bar of no width, where all samples agree, still has to be seen.
         if right < left * 1.02:
             left, right = left / 1.01, right * 1.01
-        plot.plot([right, rung.largest], [row - 0.16] * 2, color=TIER_EDGE[tier], linewidth=1)
-        plot.plot([rung.largest] * 2, [row - 0.3, row - 0.02], color=TIER_EDGE[tier], linewidth=2.2)
+        plot.plot([right, largest], [row - 0.16] * 2, color=TIER_EDGE[tier], linewidth=1)
+        plot.plot([largest] * 2, [row - 0.3, row - 0.02], color=TIER_EDGE[tier], linewidth=2.2)
         if rung.high > low:
             _bar(plot, rung.bound, left, row - 0.3, right - left, 0.28)
         if rung.low < low:
             arrow = {"marker": "<", "markersize": 7, "color": TIER_EDGE[tier], "clip_on": False}
             plot.plot([-0.008], [row - 0.16], transform=plot.get_yaxis_transform(), **arrow)
-        if rung.median > low:
+        if rung.vacuous:
+            arrow = {"marker": ">", "markersize": 7, "color": TIER_EDGE[tier], "clip_on": False}
+            plot.plot([1.008], [row - 0.16], transform=plot.get_yaxis_transform(), **arrow)
+        if low < rung.median <= high:
             plot.plot([rung.median], [row - 0.16], **_dot(tier))
 
 
 def _shares(plot: Axes, found: Sequence[Rung]) -> None:
-    largest = max(float(rung.bound.upper.mean()) for rung in found)
+    largest = max(float(rung.bound.asked.mean()) for rung in found)
     plot.set_xlim(0, min(1.0, largest * 1.15) or 1.0)
     plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     plot.locator_params(axis="x", nbins=5)
     plot.grid(axis="x")
     for row, rung in enumerate(found):
-        share = float(rung.bound.upper.mean())
-        _label(plot, row, rung.bound, f"{whole(int(rung.bound.upper.sum()))} of {whole(rung.size)}")
+        share = float(rung.bound.asked.mean())
+        _label(plot, row, rung.bound, f"{whole(int(rung.bound.asked.sum()))} of {whole(rung.size)}")
         _bar(plot, rung.bound, 0, row - 0.3, share, 0.28)
 
 

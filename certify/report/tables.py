@@ -10,7 +10,7 @@ import numpy as np
 
 from certify.records import Edge, Guarantee, Ladder, Plan, Spectrum, Target
 from certify.report.formats import NOT_STATED, confidence, flatten, listing, nats, number, percent, short, whole
-from certify.report.rungs import UNIT_AXIS, rungs
+from certify.report.rungs import UNIT_AXIS, rungs, size_of
 
 NO_LIPSCHITZ = "L_s not available"
 STATEMENT = {
@@ -73,6 +73,11 @@ def _number(value: float | None, missing: str = NOT_STATED) -> Cell:
     return Cell(missing if value is None else number(value), value, "gap" if value is None else "")
 
 
+def _size(value: float) -> Cell:
+    """A bound; one that says nothing sorts last."""
+    return Cell(size_of(value), value if np.isfinite(value) else None)
+
+
 def _share(value: float, digits: int = 2) -> Cell:
     return Cell(percent(value, digits), value)
 
@@ -119,9 +124,10 @@ def rung_table(ladders: Sequence[tuple[str, Ladder]]) -> Table:
                         _text(kind),
                         _text(unit),
                         _text(bound.tier + (", modelled" if bound.modelled else ""), bound.tier),
-                        _number(rung.median) if unit != "decision" else _share(float(bound.upper.mean())),
-                        _number(rung.high),
-                        _number(rung.largest),
+                        _size(rung.median) if unit != "decision" else _share(float(bound.asked.mean())),
+                        _size(rung.high),
+                        _size(rung.largest),
+                        _number(rung.size),
                         _share(rung.not_positive / rung.size, 1),
                         _number(float(bound.tolerance.max())),
                         _text(bound.claim),
@@ -138,6 +144,7 @@ def rung_table(ladders: Sequence[tuple[str, Ladder]]) -> Table:
             ("Median", "decision rungs: share of samples"),
             "95 %",
             "Largest",
+            "Samples",
             "Samples ≤ 0",
             ("Tolerance", "largest stated error of a resolved value"),
             "Claim",
@@ -169,7 +176,8 @@ def edge_table(ladders: Sequence[tuple[str, Ladder]]) -> Table:
 
 def _edge_row(kind: str, ladder: Ladder, edge: Edge) -> tuple[Cell, ...]:
     below, above = ladder[edge.below], ladder[edge.above]
-    slack, excess = above.upper - below.upper, ladder.excess(edge)
+    known, excess = np.isfinite(above.upper), ladder.excess(edge)
+    slack = np.where(known, np.where(known, above.upper, 0.0) - np.where(known, below.upper, 0.0), np.inf)
     worst = int(np.argmin(slack))
     failing = int(np.sum(excess > 0))
     return (
@@ -178,9 +186,9 @@ def _edge_row(kind: str, ladder: Ladder, edge: Edge) -> tuple[Cell, ...]:
         _text(below.unit),
         _text(edge.claim),
         _text("yes" if edge.asserted else "no, drawn only", "" if edge.asserted else "note"),
-        _number(float(slack[worst])),
+        _size(float(slack[worst])),
         _number(float(below.tolerance[worst] + above.tolerance[worst])),
-        Cell(f"{whole(failing)} of {whole(excess.size)}", failing, "bad" if failing and edge.asserted else ""),
+        Cell(f"{whole(failing)} of {whole(int(known.sum()))}", failing, "bad" if failing and edge.asserted else ""),
         _text("; ".join(edge.hypotheses), "note"),
     )
 
@@ -195,6 +203,8 @@ LAYER_NUMBERS = (
     ("lipschitz_median", "L_s X9(b) median", "smallest constant that works along this segment, speed / ‖Rv‖∞; resolved"),
     ("lipschitz_max", "L_s X9(b) max", "the same, largest sample; resolved"),
     ("budget", "Budget B", "2 × mean over samples of L_s ‖Rv‖∞, with the X9(b) value; nats"),
+    ("mass_budget", "Mass budget", "the budget that the removed row masses allow (EMP-T11), least over orders 1, 2, 4, 8 and ∞"),
+    ("edge_budget", "Edge budget", "the Gaussian budget with the variance of R's fitted Marchenko–Pastur bulk: a model"),
     ("gauss_budget", "Gaussian budget", "the budget if R were Gaussian noise: a model, not a bound on this network"),
     ("frobenius_squared", "‖R‖²_F", "sum of squares of the removed weights"),
     ("l1", "‖R‖₁", "sum of absolute values of the removed weights"),

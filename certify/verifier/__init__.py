@@ -21,16 +21,20 @@ LEVELS = ("files", "replay")
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-def verify(path: Path, *, level: str = "files", require: Sequence[str] = (), data_dir: Path | None = None) -> Verdict:
+def verify(
+    path: Path, *, level: str = "files", require: Sequence[str] = (), data_dir: Path | None = None, paranoid: bool = False
+) -> Verdict:
     """Recheck the certificate at `path` (RUN/plans/NAME/certificate.json) and everything it rests on.
 
     level    : "files" needs neither data nor checkpoints; "replay" runs both networks again.
     require  : such as "accuracy_drop<=0.01@0.99"; each must hold.
     data_dir : where an image folder lies now, when it is not where the recipe says.
+    paranoid : level replay, with every sample of the ladders and many more networks on the segments.
     Broken integrity raises `Refused`, a requirement that does not hold or is undecided `Unmet`, a wrong call `Usage`.
     """
     if level not in LEVELS:
         raise Usage(f"level {level!r} is not one of {', '.join(LEVELS)}")
+    level = "replay" if paranoid else level
     wanted = [parse(text) for text in require]
     try:
         found = reread(path)
@@ -38,7 +42,7 @@ def verify(path: Path, *, level: str = "files", require: Sequence[str] = (), dat
         if level == "replay":
             from certify.verifier.replay import replay
 
-            checks += replay(found, data_dir)
+            checks += replay(found, data_dir, paranoid)
     except Usage as error:
         raise Refused(f"{path}: refers to a record that is not valid: {error}") from None
     except UNREADABLE as error:

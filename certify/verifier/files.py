@@ -74,8 +74,9 @@ def reread(path: Path) -> Reread:
     ]
     recipe = Recipe.load(folder / "recipe.toml")
     stated = certificate.about["recipe"]
-    if recipe.digest != stated:
-        raise Refused(f"recipe.toml: hashes to {recipe.digest[:12]}, the certificate states {stated[:12]}")
+    digest = recipe.digest_as_written((folder / "recipe.toml").read_text(encoding="utf-8"))
+    if digest != stated:
+        raise Refused(f"recipe.toml: hashes to {digest[:12]}, the certificate states {stated[:12]}")
     _side_records(folder, certificate)
     splits = _splits(folder / "splits.json", certificate)
     sizes = ", ".join(f"{len(splits.samples[purpose])} {purpose}" for purpose in PURPOSES)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from certify.records import Certificate, Check, Ladder, Plan, Refused, Splits
+from certify.records import Bound, Certificate, Check, Ladder, Plan, Refused, Splits
 from certify.records.hashing import canonical_json
 from certify.verifier import tensors
 from certify.verifier.tensors import Checkpoint
@@ -17,6 +17,8 @@ from certify.verifier.tensors import Checkpoint
 # Below never exceeds above, by theorems that ask nothing of the network, whether or not the file asserts it.
 ORDER = (
     ("logit_change", "path_variation"),
+    ("logit_change", "path_change"),
+    ("path_change", "path_variation"),
     ("path_variation", "path_speed"),
     ("logit_oscillation", "path_oscillation"),
     ("ce_change", "ce_pairwise"),
@@ -25,6 +27,11 @@ ORDER = (
     ("ce_sharp", "ce_published"),
     ("loses_decision", "may_lose_signed"),
     ("may_lose_signed", "may_change_published"),
+    ("logit_change", "proved_change"),
+    ("ce_change", "ce_proved_pairwise"),
+    ("ce_proved_pairwise", "ce_proved"),
+    ("loses_decision", "may_lose_proved"),
+    ("changes_label", "may_change_proved"),
 )
 
 
@@ -89,7 +96,7 @@ def _ladder(path: Path, splits: Splits) -> Ladder:
     for low, high in dict.fromkeys((*stated, *(pair for pair in ORDER if present.issuperset(pair)))):
         below, above = ladder[low], ladder[high]
         rounding = 1e-12 * np.maximum(np.abs(below.upper), np.abs(above.upper))
-        holds = below.upper <= above.upper + below.tolerance + above.tolerance + rounding
+        holds = below.upper <= above.upper + below.tolerance + above.tolerance + np.where(np.isinf(rounding), 0.0, rounding)
         if not np.all(holds):
             worst = int(np.argmax(np.where(holds, -np.inf, below.upper - above.upper)))
             raise Refused(
@@ -130,10 +137,22 @@ def _summarised(name: str, ladder: Ladder, certificate: Certificate) -> None:
         found = {
             "unit": bound.unit,
             "tier": bound.tier,
-            "median": float(np.median(bound.upper)),
-            "largest": float(bound.upper.max()),
+            "tolerance": float(bound.tolerance.max()),
+            **_sizes(bound),
         }
-        _compare(f"certificate: {name}, rung {quantity}", entry, found | {"tolerance": float(bound.tolerance.max())})
+        _compare(f"certificate: {name}, rung {quantity}", entry, found)
+
+
+def _sizes(bound: Bound) -> dict[str, Any]:
+    """Median and largest value of the samples the bound was computed for; None where nothing is known."""
+    count = len(bound.upper) if bound.first is None else bound.first
+    told = (
+        {} if bound.first is None else {"samples": count, "vacuous": int(sum(value == math.inf for value in bound.upper[:count]))}
+    )
+    values = sorted(float(value) for value in bound.upper[:count]) or [math.inf]
+    middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+    told |= {"total": sum(value == 1.0 for value in values)} if bound.unit == "decision" else {}
+    return told | {"median": middle if middle < math.inf else None, "largest": values[-1] if values[-1] < math.inf else None}
 
 
 def _compare(what: str, stated: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from certify.records import Check, Ladder, Refused
-from certify.verifier import tensors
+from certify.records import Bound, Check, Ladder, Refused
+from certify.verifier import balls, tensors
 from certify.verifier.data import Source, check_samples, reload
 from certify.verifier.files import REFERENCE, Reread
 from certify.verifier.network import Line, fill, logits, rebuild, state
-from certify.verifier.rungs import Rerun, check_rungs
+from certify.verifier.rungs import Rerun, check_proved, check_rungs
 from certify.verifier.tensors import Checkpoint
 
 LOGITS = 1e-4
 LADDER_SAMPLES = 32
+# Networks on each segment that `paranoid` evaluates for every sample with a proved rung; samples evaluated in balls.
+PARANOID = 1024
+BALL_SAMPLES = 2
 MOST_THREADS = 1024
 SMALL_BYTES = 8_000_000
 
 
-def replay(found: Reread, data_dir: Path | None) -> tuple[Check, ...]:
-    """Rebuild, reload and rerun everything the certificate's outcomes and ladders were computed from."""
+def replay(found: Reread, data_dir: Path | None, paranoid: bool) -> tuple[Check, ...]:
+    """Rebuild, reload and rerun everything the certificate's outcomes and ladders were computed from.
+
+    paranoid : ladders on all their samples, and many more points inside everything that is proved.
+    """
     reference, shipped = _present(found)
     source = reload(found.recipe, found.description["preprocessing"], data_dir)
     check_samples(source, found.splits)
@@ -34,10 +40,10 @@ def replay(found: Reread, data_dir: Path | None) -> tuple[Check, ...]:
     with _threads(threads if isinstance(threads, int) and 0 < threads <= MOST_THREADS else torch.get_num_threads()):
         checks.append(_predictions(found, source, reference, shipped))
     with _threads(1 if _small(reference) else torch.get_num_threads()):
-        checks.append(_bounds(found, source, "ladder", found.ladder, reference, shipped))
+        checks += _bounds(found, source, "ladder", found.ladder, reference, shipped, paranoid)
         if found.masked is not None and found.plan is not None:
             start = tensors.masked(reference, found.plan, REFERENCE)
-            checks.append(_bounds(found, source, "masked ladder", found.masked, reference, start))
+            checks += _bounds(found, source, "masked ladder", found.masked, reference, start, paranoid)
     if any(guarantee.statement == "ce_increase" for guarantee in found.certificate.guarantees):
         checks.append(_ending(found))
     return (*checks, Check("layer table", False, "data-path sizes are read, not recomputed"))
@@ -110,15 +116,51 @@ def _ending(found: Reread) -> Check:
     return Check("end of the network", True, f"{type(model).__name__}: LayerNorm, pooling {model.global_pool}, linear head")
 
 
-def _bounds(found: Reread, source: Source, name: str, ladder: Ladder, reference: Checkpoint, shipped: Checkpoint) -> Check:
-    """A ladder on some of its samples, chosen by the certificate's own hash."""
+def _bounds(
+    found: Reread, source: Source, name: str, ladder: Ladder, reference: Checkpoint, shipped: Checkpoint, paranoid: bool
+) -> list[Check]:
+    """A ladder on some of its samples, chosen by the certificate's own hash; what is proved, on a few more points."""
     position = dict(zip(found.splits.samples["calibration"], found.splits.indices["calibration"], strict=True))
-    seed = int(found.certificate.content_hash[:16], 16)
-    count = min(LADDER_SAMPLES, len(ladder.samples))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(ladder.samples), size=count, replace=False))
-    positions = [position[ladder.samples[index]] for index in chosen]
+    rng = np.random.default_rng(int(found.certificate.content_hash[:16], 16))
     line = Line(found.recipe, reference, shipped)
-    images = source.images(positions)
-    labels = source.labels[np.asarray(positions)] if source.labels is not None else line.at(1.0, images).argmax(axis=1)
-    said = check_rungs(name, ladder, chosen, Rerun(line, images, labels))
-    return Check(f"{name} rerun", True, said)
+
+    def rerun(chosen: np.ndarray) -> Rerun:
+        positions = [position[ladder.samples[index]] for index in chosen]
+        images = source.images(positions)
+        labels = source.labels[np.asarray(positions)] if source.labels is not None else line.at(1.0, images).argmax(axis=1)
+        return Rerun(line, images, labels)
+
+    count = len(ladder.samples) if paranoid else min(LADDER_SAMPLES, len(ladder.samples))
+    chosen = np.sort(rng.choice(len(ladder.samples), size=count, replace=False))
+    checks = [Check(f"{name} rerun", True, check_rungs(name, ladder, chosen, rerun(chosen)))]
+    proved = next((bound for bound in ladder.bounds if bound.quantity == "proved_change"), None)
+    if proved is None or not len(proved.asked):
+        return checks
+    if paranoid:
+        inside, thetas = np.arange(len(proved.asked)), rng.random(PARANOID)
+        again = rerun(inside)
+        check_proved(name, ladder, inside, again, np.stack([line.at(float(theta), again.images) for theta in thetas]))
+        said = f"{PARANOID} networks on the segment of each of {len(inside)} samples lie inside what is proved"
+        checks.append(Check(f"{name}, points inside", True, said))
+    picked = rng.choice(len(proved.asked), size=min(BALL_SAMPLES, len(proved.asked)), replace=False)
+    return [*checks, _in_balls(name, proved, picked, rerun(picked), [0.0, float(rng.random())])]
+
+
+def _in_balls(name: str, proved: Bound, picked: np.ndarray, rerun: Rerun, thetas: Sequence[float]) -> Check:
+    """The change of the largest logit in 200-bit balls, against what is proved, without any slack."""
+    line, label = rerun.line, f"{name}, 200-bit balls"
+    start, end = ({key: tensor.numpy() for key, tensor in side.items()} for side in (line.start, line.end))
+    try:
+        with balls.precision() as flint:
+            for index, image in zip(picked, rerun.images, strict=True):
+                fixed = balls.logits(line.model, start, end, 1.0, image)
+                for theta in thetas:
+                    change = balls.largest_change(flint, balls.logits(line.model, start, end, theta, image), fixed)
+                    if not change <= proved.upper[index]:
+                        raise Refused(
+                            f"{name}: proved_change of sample {int(index)} is {proved.upper[index]:.17g}; "
+                            f"at theta = {theta:.17g} a logit is {float(change.mid()):.17g} from its value at theta = 1"
+                        )
+    except balls.Unknown as reason:
+        return Check(label, False, str(reason))
+    return Check(label, True, f"{len(thetas)} networks on the segment of each of {len(picked)} samples, {balls.BITS} bits")

@@ -82,13 +82,14 @@ def check_rungs(name: str, ladder: Ladder, chosen: Array, rerun: Rerun) -> str:
     """Refuse a ladder whose rungs are not those of the rerun on the chosen samples; says which rungs were compared."""
     for quantity in MEASURED:
         _ = ladder[quantity]
-    known = {bound.quantity: (bound.upper[chosen], bound.tolerance[chosen]) for bound in ladder.bounds}
-    comparer = _Comparer(name, chosen, known)
+    comparer = _Comparer(name, chosen, ladder)
+    known = comparer.known
     for quantity, found in _measured(rerun).items():
         comparer.equal(quantity, found)
     for quantity, found in _formulas(rerun, {quantity: upper for quantity, (upper, _) in known.items()}).items():
         comparer.equal(quantity, found)
     _decisions(comparer, rerun, _paths(comparer, rerun))
+    _proved(comparer, rerun, rerun.path)
     rest = [bound.quantity for bound in ladder.bounds if bound.quantity not in (*comparer.seen, *comparer.half_seen)]
     parts = [
         f"{len(comparer.seen)} rungs come out the same on {len(chosen)} samples",
@@ -99,10 +100,12 @@ def check_rungs(name: str, ladder: Ladder, chosen: Array, rerun: Rerun) -> str:
 
 
 class _Comparer:
-    """Compares rungs by name; a rung the ladder does not have is passed over."""
+    """Compares rungs by name; a rung the ladder does not have, or not for these samples, is passed over."""
 
-    def __init__(self, name: str, chosen: Array, known: dict[str, tuple[Array, Array]]) -> None:
-        self.name, self.chosen, self.known = name, chosen, known
+    def __init__(self, name: str, chosen: Array, ladder: Ladder) -> None:
+        self.name, self.chosen = name, chosen
+        self.known = {bound.quantity: (bound.upper[chosen], bound.tolerance[chosen]) for bound in ladder.bounds}
+        self.silent = {bound.quantity: chosen >= bound.first for bound in ladder.bounds if bound.first is not None}
         self.seen: list[str] = []
         self.half_seen: list[str] = []
 
@@ -112,7 +115,7 @@ class _Comparer:
     def fits(self, quantity: str, low: Array | float, high: Array | float) -> Array:
         """(n,) whether low <= stated <= high within the stated tolerance and rounding."""
         stated, tolerance = self.known[quantity]
-        room = tolerance + SLACK * (1 + np.abs(stated))
+        room = tolerance + SLACK * (1 + np.abs(np.where(np.isinf(stated), 0.0, stated)))
         return (low <= stated + room) & (stated - room <= high)
 
     def equal(self, quantity: str, found: Array) -> None:
@@ -137,6 +140,7 @@ class _Comparer:
             self._hold(quantity, holds, np.where(must, 1.0, 0.0))
 
     def _hold(self, quantity: str, holds: Array, found: Array) -> None:
+        holds = holds | self.silent.get(quantity, False)
         if not np.all(holds):
             worst = int(np.flatnonzero(~holds)[0])
             raise Refused(
@@ -166,6 +170,7 @@ def _formulas(rerun: Rerun, stated: dict[str, Array]) -> dict[str, Array]:
         "ce_published": ("path_variation", lambda eta: 2 * eta),
         "ce_layers": ("layer_variation", lambda eta: rerun.cumulant(2 * eta)),
         "ce_budget": ("layer_speed", lambda eta: 2 * eta),
+        "ce_mass": ("layer_mass", lambda eta: 2 * eta),
     }
     return {quantity: formula(stated[of]) for quantity, (of, formula) in formulas.items() if of in stated}
 
@@ -197,8 +202,11 @@ class _Sums:
     def ranges(self) -> dict[str, tuple[Array, Array]]:
         """What a rung may state when the grid sees between nine tenths and all of the variation."""
         largest = _largest(self.steps).sum(axis=0)
+        path = np.concatenate([np.zeros_like(self.steps[:1]), np.cumsum(self.steps, axis=0)])
+        change = _largest(path - path[-1]).max(axis=0)
         spread = (self.steps.max(axis=-1) - self.steps.min(axis=-1)).sum(axis=0)
         return {
+            "path_change": (change, change / REPRODUCED),
             "path_variation": (largest, largest / REPRODUCED),
             "path_oscillation": (spread, spread / REPRODUCED),
             "ce_pairwise": (self.rerun.gained(self.pairwise), self.rerun.gained(self.pairwise / REPRODUCED)),
@@ -224,6 +232,28 @@ def _decisions(comparer: _Comparer, rerun: Rerun, pairwise: Array) -> None:
         most = pairwise / REPRODUCED + (comparer.known["ce_pairwise"][1] + evaluation + near)[:, None]
         must = (before > near) & np.any(rerun.leads() <= pairwise - near[:, None], axis=1)
         comparer.decided("may_lose_pairwise", must, (before > -near) & np.any(rerun.leads() <= most, axis=1))
+
+
+def check_proved(name: str, ladder: Ladder, chosen: Array, rerun: Rerun, path: Array) -> None:
+    """Refuse a ladder with a proved rung that one of the networks on the path, (m, n, K) logits, escapes."""
+    _proved(_Comparer(name, chosen, ladder), rerun, path)
+
+
+def _proved(comparer: _Comparer, rerun: Rerun, path: Array) -> None:
+    """Every point of the path lies inside what was proved: no value a sample of points gives is larger."""
+    change = path - rerun.reference
+    size = np.abs(change).max(axis=(0, 2))
+    pairwise = np.abs(change - _of(change, rerun.labels)[..., None]).max(axis=0)
+    comparer.at_least("proved_change", size)
+    comparer.at_least("ce_proved_pairwise", rerun.gained(pairwise))
+    if comparer.has("proved_change"):
+        comparer.at_least("ce_proved", rerun.cumulant(2 * comparer.known["proved_change"][0]))
+    before = rerun.margin(rerun.reference)
+    lost = np.min([rerun.margin(logits) for logits in path], axis=0) < -SLACK
+    comparer.decided("may_lose_proved", (before > SLACK) & lost, before > -SLACK)
+    clear = np.array([_predicted(logits) > SLACK for logits in path]) & (_predicted(rerun.reference) > SLACK)
+    moved = np.any((path.argmax(axis=2) != rerun.reference.argmax(axis=1)) & clear, axis=0)
+    comparer.decided("may_change_proved", moved, np.full(len(moved), True))
 
 
 def _predicted(logits: Array) -> Array:

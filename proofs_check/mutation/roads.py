@@ -29,8 +29,8 @@ EDITS = (
     ),
     _edit(
         "bounds/proved",
-        "self.pairwise_change < self.margin",
-        "self.pairwise_change <= self.margin",
+        "self.change < self.least",
+        "self.change <= self.least",
         "a tie is won",
         "bounds/test_proved",
     ),

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from certify.bounds import ProvedPath, prove
+from certify.bounds import prove, proved
+from certify.bounds.proved import Lead
 from certify.networks.loading import state_of
 from certify.networks.segment import Segment
 from certify.records import Refused, Usage
@@ -36,7 +37,7 @@ def test_the_road_that_knows_the_network(act: type[nn.Module], road: str) -> Non
     assert found.road == road and found.change.shape == (12, 4)
     path = Segment(model, state_of(model), shipped).path(images, np.linspace(0, 1, 401))
     assert (found.change >= np.abs(path - path[-1]).max(0) - 1e-12).all()
-    assert (found.decision == path[-1].argmax(1)).all()
+    assert (found.decided.classes == path[-1].argmax(1)).all() and found.labelled is found.decided
     same = (path.argmax(2) == path[-1].argmax(1)).all(0)
     assert not (found.unchanged & ~same).any(), "a decision said to stay changes on the segment"
     assert found.unchanged.sum() >= same.sum() - 1
@@ -49,14 +50,34 @@ def test_a_decision_that_changes_is_never_said_to_stay() -> None:
 
 
 def test_the_margin_is_a_strict_comparison_and_nan_never_passes() -> None:
-    change, decision = np.zeros((3, 2)), np.zeros(3, dtype=int)
-    pairwise = np.array([[0.0, 1.0], [0.0, np.nan], [0.0, np.inf]])
-    assert not ProvedPath("exact", change, decision, pairwise, np.array([[0.0, 1.0], [0.0, 9.0], [0.0, 9.0]])).unchanged.any()
-    assert ProvedPath("exact", change, decision, pairwise, np.array([[0.0, 1.1], [0.0, 9.0], [0.0, 9.0]])).unchanged.tolist() == [
-        True,
-        False,
-        False,
-    ]
+    classes, change = np.zeros(3, dtype=int), np.array([[0.0, 1.0], [0.0, np.nan], [0.0, np.inf]])
+    assert not Lead(classes, change, np.array([[0.0, 1.0], [0.0, 9.0], [0.0, 9.0]]), change).kept.any()
+    assert Lead(classes, change, np.array([[0.0, 1.1], [0.0, 9.0], [0.0, np.nan]]), change).kept.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, nn.GELU])
+def test_leads_of_the_true_class(act: type[nn.Module]) -> None:
+    """What is said of a label against the networks on a grid: how far its lead moves, whether it leads, whether it keeps it."""
+    model, labels = chain(act, 2), np.arange(40) % 4
+    shipped, images = thinned(model, "3.weight"), torch.randn(40, 6)
+    lead = prove(model, state_of(model), shipped, images, labels=labels).labelled
+    path = Segment(model, state_of(model), shipped).path(images, np.linspace(0, 1, 401))
+    relative = path - path[:, np.arange(40), labels][:, :, None]
+    moved = np.abs(relative - relative[-1]).max(0)
+    assert (lead.change >= moved - 1e-12).all() and np.allclose(lead.change, moved, rtol=1e-2, atol=1e-6)
+    assert (lead.least <= -relative[-1] + 1e-12).all() and (lead.most >= -relative[-1] - 1e-12).all()
+    first = path.argmax(2)
+    assert (lead.behind == (first[-1] != labels)).all() and 5 < lead.behind.sum() < 35
+    assert not (lead.kept & (first != labels).any(0)).any()
+    assert lead.kept.sum() >= (first == labels).all(0).sum() - 2
+
+
+def test_road_auto_leaves_large_networks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = chain(nn.GELU)
+    monkeypatch.setattr(proved, "AUTO_PARAMETERS", 100)
+    with pytest.raises(Refused, match="parameters; road auto tries up to 100, road exact or enclosed any number"):
+        prove(model, state_of(model), thinned(model, "3.weight"), torch.randn(1, 6))
+    assert prove(model, state_of(model), thinned(model, "3.weight"), torch.randn(1, 6), road="enclosed").unchanged.shape == (1,)
 
 
 def test_no_road() -> None:

@@ -254,7 +254,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Certificate(replace(PAIR, shipped=HEX["other"]), {}, (guarantee(),), (), {}),
         "another pair",
     ),
-    "schema": (lambda: Certificate(PAIR, {}, (), (), {}, schema=2), "schema 2"),
+    "schema": (lambda: Certificate(PAIR, {}, (), (), {}, schema=3), "schema 3"),
     "no edit": (lambda: plan(edits=()), "no target is edited"),
     "edited twice": (lambda: plan(edits=plan().edits[:1] * 2), "edited twice"),
     "empty mask": (lambda: Edit("fc", np.ones((0, 4))), "shape (0, 4)"),

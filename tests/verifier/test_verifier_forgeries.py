@@ -370,7 +370,7 @@ def unknown_kind(forge: Forge) -> None:
 
 
 def other_schema(forge: Forge) -> None:
-    forge.reissue(lambda value: value.update(schema=2))
+    forge.reissue(lambda value: value.update(schema=3))
 
 
 def reference_described_wrongly(forge: Forge) -> None:

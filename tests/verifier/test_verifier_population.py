@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jobs
+import jsonschema
 import numpy as np
 import pytest
 from job_fixtures import cache, own_torch
 from verifier_run import Forge
 
-from certify.records import Certificate, Choice, Outcomes, Refused, Unmet
+from certify.records import SCHEMA, Certificate, Choice, Outcomes, Refused, Unmet
 from certify.records.files import read_json, write_json
 from certify.verifier import verify
 from certify.verifier.limits import increase_limit, within_kl
@@ -78,6 +80,9 @@ def test_shares_add_up_to_delta_and_every_claim_is_named(job: Path) -> None:
     assert len(family["statements"]) == 12
     claims = {"B1-clopper-pearson", "B3-betting", "B4-betting-drop", "B5-graph", "B6-shift-kl", "B7-shift-chi-square"}
     assert claims <= set(certificate.claims)
+    text = files("certify.records").joinpath("schemas", f"certificate-{SCHEMA}.json").read_text(encoding="utf-8")
+    checker = jsonschema.Draft202012Validator(json.loads(text))
+    assert not list(checker.iter_errors(json.loads((job / "plans" / "half" / "certificate.json").read_text())))
     assert {"choice.json", "plans/most/outcomes.parquet", "plans/tenth/plan.json"} <= set(certificate.files)
 
 

@@ -5,5 +5,6 @@ torch to steps), `trace` (the knots), `proof` (the tube around the logits), `sum
 """
 
 from certify.bounds.exact.road import ExactPath, ExactSequence, exact, exact_sequence, rational_path
+from certify.bounds.exact.summary import extent
 
-__all__ = ["ExactPath", "ExactSequence", "exact", "exact_sequence", "rational_path"]
+__all__ = ["ExactPath", "ExactSequence", "exact", "exact_sequence", "extent", "rational_path"]
