@@ -67,12 +67,23 @@ def verify(
 
 
 def size(
-    statement: Annotated[str, typer.Argument(help="disagreement or accuracy_drop.")],
+    statement: Annotated[
+        str, typer.Argument(help="disagreement, disagreement_by_class, accuracy_drop or accuracy_drop_betting.")
+    ],
     limit: Annotated[float, typer.Argument(help="The upper limit that is wanted, a share in (0, 1).")],
     rate: Annotated[float, typer.Option("--rate", help="Expected disagreement rate, or rate of newly wrong answers.")] = 0.0,
-    gains: Annotated[float, typer.Option("--gains", help="accuracy_drop: expected rate of newly right answers.")] = 0.0,
+    gains: Annotated[float, typer.Option("--gains", help="Of a drop: expected rate of newly right answers.")] = 0.0,
     delta: Annotated[float, typer.Option("--delta", help="Error probability of the job.")] = 0.05,
     family: Annotated[int, typer.Option("--family", help="Statements that share delta.")] = 1,
+    classes: Annotated[int, typer.Option("--classes", help="By class: how many there are.")] = 1,
+    rarest: Annotated[float, typer.Option("--rarest", help="By class: share of samples in the rarest; 0: equal.")] = 0.0,
+    unshown: Annotated[
+        float, typer.Option("--unshown", help="Of a rate: share of samples that agree but are not shown to, counted as failures.")
+    ] = 0.0,
+    shift_kl: Annotated[float, typer.Option("--shift-kl", help="Of a rate: limit it within so many nats as well.")] = 0.0,
+    shift_chi_square: Annotated[
+        float, typer.Option("--shift-chi-square", help="Of a rate: limit it within this chi-square radius as well.")
+    ] = 0.0,
     json: Json = False,
 ) -> None:
     """How many certification samples a wanted guarantee needs."""
@@ -80,19 +91,19 @@ def size(
 
     if family < 1:
         raise Usage(f"--family {family} must be at least 1")
-    needed = samples_for(statement, limit, rate=rate, gains=gains, delta=delta / family)
+    asked = {
+        "rate": rate,
+        "gains": gains,
+        "classes": classes,
+        "rarest": rarest,
+        "unshown": unshown,
+        "shift_kl": shift_kl,
+        "shift_chi_square": shift_chi_square,
+    }
+    needed = samples_for(statement, limit, delta=delta / family, **asked)
     if json:
-        as_json(
-            {
-                "statement": statement,
-                "limit": limit,
-                "rate": rate,
-                "gains": gains,
-                "delta": delta,
-                "family": family,
-                "samples": needed,
-            }
-        )
+        about = {"statement": statement, "limit": limit, "delta": delta, "family": family, "samples": needed}
+        as_json(about | asked)
         return
     out.print(
         f"{needed:,} samples for {statement} <= {limit:g} at confidence {1 - delta:g} shared by {family}, at the expected rates"

@@ -325,7 +325,11 @@ def summary(run: Run) -> dict[str, Any]:
         if (folder / "guarantee.json").exists():
             spoken = read_json(folder / "guarantee.json")
             entry["guarantees"] = [
-                {key: each[key] for key in ("statement", "estimate", "limit", "share", "sentence")}
+                {
+                    key: each[key]
+                    for key in ("statement", "estimate", "limit", "share", "sentence", "details", "shift")
+                    if key in each
+                }
                 | {"samples_to_halve": samples_to_halve(Guarantee.from_json(each))}
                 for each in spoken["guarantees"]
             ]
@@ -335,6 +339,8 @@ def summary(run: Run) -> dict[str, Any]:
                 [v["level"] for v in read_json(folder / "verdicts.json")] if (folder / "verdicts.json").exists() else []
             )
         found["plans"].append(entry)
+    if run.path("choice.json").exists():
+        found["choice"] = {key: read_json(run.path("choice.json"))[key] for key in ("chosen", "plans", "sentence")}
     if run.path("report.html").exists():
         found["report"] = str(run.path("report.html"))
     return found
@@ -358,9 +364,11 @@ def tell(found: dict[str, Any]) -> None:
             out.print(f"\n{plan['name']}{removed}")
         for entry in plan.get("guarantees", []):
             needed = entry["samples_to_halve"]
-            half = f"At the same rates {needed:,} samples would halve it." if needed else "Half of it lies below the rate seen."
-            out.print(f"  {entry['sentence']} {half}")
+            half = f" At the same rates {needed:,} samples would halve it." if needed else " Half of it lies below the rate seen."
+            out.print(f"  {entry['sentence']}{half if entry['statement'] != 'ce_increase' else ''}")
         if plan.get("certificate"):
             out.print(f"  certificate {plan['certificate']}, verified at level {' and '.join(plan['verified']) or 'none'}")
+    if "choice" in found:
+        out.print(f"\n{found['choice']['sentence']}")
     if "report" in found:
         out.print(f"\nreport: {found['report']}")

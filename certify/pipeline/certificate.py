@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import certify
-from certify.records import Certificate, Guarantee, Ladder, Plan
+from certify.records import Certificate, Choice, Guarantee, Ladder, Plan
 from certify.records.files import read_json
 from certify.records.hashing import sha256_file
+from certify.risk import SHIFTS
 
 if TYPE_CHECKING:
     from certify.pipeline.job import Job
 
 GIVEN = "given"
+JUDGED_FILES = ("outcomes.parquet", "plan.json", "plan.safetensors")
 
 
-def certified_files(name: str) -> list[str]:
-    """The files of a run, relative to its folder, whose hashes the certificate of one plan states."""
+def certified_files(name: str, judged: Sequence[str] = ()) -> list[str]:
+    """The files of a run, relative to its folder, whose hashes the certificate of one plan states.
+
+    judged : the plans one was chosen among; the choice rests on what each of them did.
+    """
     shared = ["recipe.toml", "env.json", "splits.json", "reference.json", "reference.safetensors", "targets.json"]
     shared += ["evidence.safetensors", "spectra.parquet"]
     own = ["model.safetensors", "ladder.parquet", "outcomes.parquet", "guarantee.json"]
     own += [] if name == GIVEN else ["plan.json", "plan.safetensors", "masked.ladder.parquet"]
-    return shared + [f"plans/{name}/{file}" for file in own]
+    others = [f"plans/{plan}/{file}" for plan in judged if plan != name for file in JUDGED_FILES]
+    return shared + [f"plans/{name}/{file}" for file in own] + (["choice.json", *others] if judged else [])
 
 
 def certificate(job: Job, name: str) -> Certificate:
@@ -37,11 +44,22 @@ def certificate(job: Job, name: str) -> Certificate:
     guarantees = tuple(Guarantee.from_json(entry) for entry in spoken["guarantees"])
     plan = Plan.load(folder) if name != GIVEN else None
     settings = recipe.guarantees
-    share = settings.delta * settings.share / (len(job.names) * len(settings.statements))
+    share = settings.delta * settings.spent / (len(job.names) * len(settings.statements))
+    choice = Choice.from_json(read_json(run.path("choice.json"))) if job.judged else None
+    family: dict[str, Any] = {
+        "delta": settings.delta,
+        "statements": [
+            {"plan": each, "statement": statement, "share": share} for each in job.names for statement in settings.statements
+        ],
+    }
     claims = {claim for entry in ladders.values() for claim in entry["claims"]} | {entry.claim for entry in guarantees}
+    claims |= {SHIFTS[divergence][2] for entry in guarantees for divergence in entry.shift}
+    if choice is not None:
+        claims |= set(choice.claims)
+        family["choice"] = choice.alpha
     return Certificate(
         pair=job.pair(name),
-        files={file: sha256_file(run.path(*file.split("/"))) for file in certified_files(name)},
+        files={file: sha256_file(run.path(*file.split("/"))) for file in certified_files(name, job.judged)},
         guarantees=guarantees,
         claims=tuple(sorted(claims)),
         about={
@@ -63,15 +81,9 @@ def certificate(job: Job, name: str) -> Certificate:
                 purpose: {"digest": split.digest(purpose), "samples": len(split.samples[purpose])} for purpose in split.samples
             },
             "groups": split.groups,
-            "family": {
-                "delta": settings.delta,
-                "statements": [
-                    {"plan": each, "statement": statement, "share": share}
-                    for each in job.names
-                    for statement in settings.statements
-                ],
-            },
+            "family": family,
             "looks": spoken["looks"],
             "ladders": ladders,
+            **({} if choice is None else {"choice": choice.to_json()}),
         },
     )

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from certify.bounds import ProvedPath, ladder, measure, prove
-from certify.data.register import look, register_path
+from certify.bounds import ProvedPath, ladder, prove
 from certify.data.splitting import split
 from certify.networks.loading import (
     State,
@@ -27,11 +26,10 @@ from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
 from certify.pipeline.gradual import Setting, gradual
+from certify.pipeline.guaranteeing import Guaranteeing
 from certify.pipeline.making import check, gather, make, movements_of
-from certify.pipeline.workspace import Workspace
 from certify.records import (
     Evidence,
-    Outcomes,
     Pair,
     Plan,
     Refused,
@@ -44,14 +42,13 @@ from certify.records.files import read_json, write_json
 from certify.records.hashing import sha256_json
 from certify.records.recipe import PlanRecipe
 from certify.report import write_report
-from certify.risk import check_split, guarantee
 from certify.spectra import kinds_of, layer_table
 from certify.training.distributed import processes, told
 from certify.training.loop import accuracy, fit
 from certify.verifier import verify
 
 
-class Job(Workspace):
+class Job(Guaranteeing):
     """The stages."""
 
     def check_environment(self) -> None:
@@ -147,6 +144,7 @@ class Job(Workspace):
         """The list of targets; plans that could not be made are refused here, before anything is trained."""
 
         def work() -> None:
+            self.check_statements()
             for wanted in self.recipe.plan:
                 check(self._targets_of(wanted), wanted)
                 epochs, steps = self.recipe.recovery.epochs, len(wanted.steps)
@@ -324,63 +322,11 @@ class Job(Workspace):
             raise Refused(f"ladder of {path.parent.name}, {kind}: {broken[0]}; this contradicts a theorem or its implementation")
         found.save(path)
 
-    def guarantees(self) -> None:
-        """One look at the certification split for all pairs of the job; then the statements, sharing one delta."""
-        settings = self.recipe.guarantees
-        check_split(len(self.split.indices["certification"]))
-        family = [[self.pair(name).to_json(), statement] for name in self.names for statement in settings.statements]
-        identity = sha256_json({"family": family, "delta": settings.delta})
-        register = register_path(self.recipe.data, self.run.folder)
-        looks = look(register, self.split.digest("certification"), identity, settings.delta, settings.share)
-        for name in self.names:
-            folder = self.run.plan(name)
-
-            def watch(name: str = name, folder: Path = folder) -> None:
-                self._outcomes(name).save(folder / "outcomes.parquet")
-
-            reads = [self.run.path("reference.safetensors"), folder / "model.safetensors", self.run.path("splits.json")]
-            self._stage(f"outcomes of {name}", reads, [folder / "outcomes.parquet"], watch)
-
-            def state(folder: Path = folder) -> None:
-                found = guarantee(
-                    Outcomes.load(folder / "outcomes.parquet"),
-                    statements=settings.statements,
-                    delta=settings.delta,
-                    family=len(family),
-                    groups=self.split.groups,
-                    looks=looks,
-                    spent=settings.share,
-                )
-                write_json(
-                    folder / "guarantee.json",
-                    {
-                        "guarantees": [entry.to_json() for entry in found],
-                        "looks": looks,
-                        "split": self.split.digest("certification"),
-                    },
-                )
-
-            self._stage(f"guarantees of {name}", [folder / "outcomes.parquet"], [folder / "guarantee.json"], state)
-
-    def _outcomes(self, name: str) -> Outcomes:
-        indices = self.split.indices["certification"]
-        networks = (self.model(self.reference_state), self.model(self.shipped_state(name)))
-        logits = measure(networks, self.samples.images, indices)
-        return Outcomes(
-            pair=self.pair(name),
-            split=self.split.digest("certification"),
-            samples=self.split.samples["certification"],
-            labels=None if self.samples.labels is None else self.samples.labels[list(indices)],
-            reference=logits[0],
-            shipped=logits[1],
-            arithmetic={"numbers": "float32", "device": "cpu", "threads": self.recipe.threads},
-        )
-
     def certificates(self) -> None:
         for name in self.names:
             folder = self.run.plan(name)
             path = folder / "certificate.json"
-            reads = [self.run.path(*file.split("/")) for file in certified_files(name)]
+            reads = [self.run.path(*file.split("/")) for file in certified_files(name, self.judged)]
 
             def work(name: str = name, path: Path = path) -> None:
                 certificate(self, name).save(path)
@@ -397,7 +343,7 @@ class Job(Workspace):
 
     def report(self) -> None:
         path = self.run.path("report.html")
-        certified = {file for name in self.names for file in certified_files(name)}
+        certified = {file for name in self.names for file in certified_files(name, self.judged)}
         reads = [self.run.path(*file.split("/")) for file in sorted(certified)]
         reads += [self.run.plan(name, file) for name in self.names for file in ("certificate.json", "verdicts.json")]
         self._stage("report", reads, [path], lambda: write_report(self.run) and None)

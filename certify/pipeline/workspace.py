@@ -48,6 +48,11 @@ class Workspace:
         torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(True)
 
+    @property
+    def judged(self) -> list[str]:
+        """The plans one is chosen among; none where the recipe asks for no choice."""
+        return self.names if self.recipe.guarantees.choose is not None else []
+
     @cached_property
     def network(self) -> nn.Module:
         return build(self.recipe.model)

@@ -1,13 +1,14 @@
-"""Checks shared by the record types: read-only arrays, finite numbers, names from a fixed list."""
+"""Checks shared by the record types: read-only arrays, finite numbers, names from a fixed list, ranges of a recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from certify.records.errors import Refused
+from certify.records.errors import Refused, Usage
 
 TIERS = ("proved", "enclosed", "resolved", "sampled")
 UNITS = ("logit", "nat", "decision")
@@ -39,3 +40,19 @@ def build(cls: type, value: Mapping[str, Any], what: str) -> Any:
         return cls(**value)
     except TypeError as error:
         raise Refused(f"{what}: not the expected fields ({error})") from None
+
+
+def between(value: float, low: float, high: float, what: str, *, open_low: bool = False, open_high: bool = False) -> None:
+    """A number of a recipe in its range, or one sentence that names both."""
+    inside = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
+    if not inside:
+        brackets = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        raise Usage(f"recipe: {what} = {value} is not in {brackets}")
+
+
+def as_floats(record: Any) -> None:
+    """Whole numbers in fields of type float become floats, so that equal recipes have one digest."""
+    for entry in fields(record):
+        value = getattr(record, entry.name)
+        if entry.type in ("float", "float | None") and isinstance(value, int):
+            object.__setattr__(record, entry.name, float(value))

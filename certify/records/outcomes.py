@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from certify.records.fields import finite, frozen, one_of
 from certify.records.files import read_table, write_table
 from certify.records.networks import Pair, check_digest
 
-STATEMENTS = ("disagreement", "accuracy_drop")
+STATEMENTS = ("disagreement", "accuracy_drop", "accuracy_drop_betting", "disagreement_by_class", "ce_increase")
+DEFAULT_STATEMENTS = ("disagreement", "accuracy_drop")
+# Statements that need true classes.
+LABELLED = tuple(name for name in STATEMENTS if name != "disagreement")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class Outcomes:
     def size(self) -> int:
         return len(self.samples)
 
+    @property
+    def disagrees(self) -> np.ndarray:
+        """(n,) truth values: the two decisions differ, or either network ties at the top."""
+        reference, shipped = decision(self.reference), decision(self.shipped)
+        return (reference != shipped) | (reference < 0)
+
     def counts(self) -> dict[str, int]:
         """Samples, disagreements, and with labels the two discordant cells.
 
@@ -63,7 +72,7 @@ class Outcomes:
         and a sample on which either network ties at the top counts as a disagreement.
         """
         reference, shipped = decision(self.reference), decision(self.shipped)
-        found = {"samples": self.size, "disagreements": int(np.sum((reference != shipped) | (reference < 0)))}
+        found = {"samples": self.size, "disagreements": int(np.sum(self.disagrees))}
         if self.labels is not None:
             right, right_shipped = reference == self.labels, shipped == self.labels
             found |= {
@@ -117,10 +126,15 @@ def decision(logits: np.ndarray) -> np.ndarray:
 class Guarantee:
     """A statement about the population the split was drawn from, at confidence 1 - delta for the whole family.
 
-    statement : "disagreement" (share of decisions that differ) or "accuracy_drop" (reference minus shipped accuracy).
-    limit     : the guaranteed upper limit, a share in [-1, 1].
+    statement : "disagreement" (share of decisions that differ), "disagreement_by_class" (the largest such share of any true
+                class), "accuracy_drop" (reference minus shipped accuracy), "accuracy_drop_betting" (the same by betting) or
+                "ce_increase" (mean cross-entropy, shipped minus reference).
+    limit     : the guaranteed upper limit, a share in [-1, 1]; nats for ce_increase.
     share     : the part of the family's delta spent on this statement.
-    counts    : the integers the limit was computed from; enough to recompute it by hand.
+    counts    : the integers the limit was computed from; enough to recompute it by hand, with `details`.
+    details   : by class "groups": one row per class, {group, samples, failures, limit}; for ce_increase "low" and "high", the
+                range of one sample's increase, known beforehand. Empty for other statements.
+    shift     : divergence -> {radius, limit}: the limit in every population within that radius. Empty where none was asked for.
     """
 
     statement: str
@@ -137,6 +151,8 @@ class Guarantee:
     assumptions: tuple[str, ...]
     arithmetic: Mapping[str, Any]
     sentence: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    shift: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of(self.statement, STATEMENTS, "guarantee")
@@ -151,11 +167,13 @@ class Guarantee:
 
     @property
     def vacuous(self) -> bool:
-        """True when the limit says nothing: a share can never exceed 1."""
-        return not self.limit < 1
+        """True when the limit says nothing: a share can never exceed 1, an increase never the end of its range."""
+        return not self.limit < self.details.get("high", 1)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"pair": self.pair.to_json(), "counts": dict(self.counts), "assumptions": list(self.assumptions)}
+        """The record; `details` and `shift` stand in it only where they hold something, as in files that never knew them."""
+        found = asdict(self) | {"pair": self.pair.to_json(), "counts": dict(self.counts), "assumptions": list(self.assumptions)}
+        return {key: value for key, value in found.items() if value or key not in ("details", "shift")}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Guarantee:

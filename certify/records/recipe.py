@@ -13,24 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from certify.records.errors import Refused, Usage
+from certify.records.fields import as_floats as _as_floats
+from certify.records.fields import between as _between
+from certify.records.guaranteeing import GuaranteeRecipe
 from certify.records.hashing import canonical_json, sha256_json
-from certify.records.outcomes import STATEMENTS
 from certify.records.plans import parse_pattern
-
-
-def _between(value: float, low: float, high: float, what: str, *, open_low: bool = False, open_high: bool = False) -> None:
-    inside = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
-    if not inside:
-        brackets = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
-        raise Usage(f"recipe: {what} = {value} is not in {brackets}")
-
-
-def _as_floats(record: Any) -> None:
-    """Whole numbers in fields of type float become floats, so that equal recipes have one digest."""
-    for entry in fields(record):
-        value = getattr(record, entry.name)
-        if entry.type in ("float", "float | None") and isinstance(value, int):
-            object.__setattr__(record, entry.name, float(value))
 
 
 def _check_fit(settings: TrainingRecipe | RecoveryRecipe, table: str) -> None:
@@ -258,26 +245,6 @@ class RecoveryRecipe:
 
 
 @dataclass(frozen=True)
-class GuaranteeRecipe:
-    """All statements of the job share one `delta`. `share` of it is spent by this look at the certification split."""
-
-    delta: float = 0.05
-    share: float = 1.0
-    statements: tuple[str, ...] = STATEMENTS
-
-    def __post_init__(self) -> None:
-        _as_floats(self)
-        object.__setattr__(self, "statements", tuple(self.statements))
-        _between(self.delta, 0, 1, "guarantees.delta", open_low=True, open_high=True)
-        _between(self.share, 0, 1, "guarantees.share", open_low=True)
-        for name in self.statements:
-            if name not in STATEMENTS:
-                raise Usage(f"recipe: guarantees.statements: {name!r} is not one of {', '.join(STATEMENTS)}")
-        if not self.statements:
-            raise Usage("recipe: guarantees.statements is empty; name at least one")
-
-
-@dataclass(frozen=True)
 class Recipe:
     """One job: plans to make and certify, or a `shipped` checkpoint to compare with the reference as it is.
 
@@ -309,8 +276,10 @@ class Recipe:
         if self.data.labels == "none":
             if not self.model.checkpoint:
                 raise Usage("recipe: data.labels = none needs model.checkpoint; nothing can be trained without labels")
-            if "accuracy_drop" in self.guarantees.statements:
-                raise Usage("recipe: accuracy_drop needs labels; with data.labels = none ask for disagreement only")
+            for name in self.guarantees.labelled:
+                raise Usage(f"recipe: {name} needs labels; with data.labels = none ask for disagreement only")
+        if self.guarantees.choose is not None:
+            self.guarantees.choose.check_plans(len(self.plan))
 
     @property
     def digest(self) -> str:
@@ -325,11 +294,12 @@ class Recipe:
         return sha256_json(_known_to(tomllib.loads(text), self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))
+        """The value that names the recipe."""
+        return json.loads(json.dumps(asdict(self) | {"guarantees": self.guarantees.to_json()}))
 
     def to_toml(self) -> str:
         """The recipe with every default written out."""
-        tables = self.to_json()
+        tables = json.loads(json.dumps(asdict(self)))
         lines = [f"{key} = {_toml(value)}" for key, value in tables.items() if not isinstance(value, dict | list)]
         for key, value in tables.items():
             for table, header in [(value, f"[{key}]")] if isinstance(value, dict) else []:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from certify.records import (
     Certificate,
     CertifyError,
+    Choice,
     Guarantee,
     Ladder,
     Outcomes,
@@ -120,6 +121,7 @@ class Contents:
     reference: Part[Mapping[str, Any]]
     targets: Part[tuple[Target, ...]]
     spectra: Part[tuple[Spectrum, ...]]
+    choice: Part[Choice]
     plans: tuple[PlanContents, ...]
 
 
@@ -139,6 +141,7 @@ def read(run: Run) -> Contents:
         reference=_part(run, run.path("reference.json"), _mapping),
         targets=_part(run, run.path("targets.json"), lambda path: tuple(map(Target.from_json, read_json(path)))),
         spectra=_part(run, run.path("spectra.parquet"), load_spectra),
+        choice=_part(run, run.path("choice.json"), lambda path: Choice.from_json(read_json(path))),
         plans=tuple(_plan(run, name) for name in names),
     )
 

@@ -49,6 +49,11 @@ def percent(share: float, digits: int = 2, *, up: bool = False) -> str:
     return f"{rounded + 0:f}".replace("-", "−") + _PERCENT
 
 
+def nats(limit: float, digits: int = 4) -> str:
+    """An upper limit in nats, rounded towards +infinity."""
+    return f"{Decimal(limit).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_CEILING) + 0:f}".replace("-", "−") + " nats"
+
+
 def confidence(delta: float) -> str:
     """Confidence 1 - delta as a percentage, as many digits as it has."""
     return f"{100 * (1 - delta):.10g}{_PERCENT}"

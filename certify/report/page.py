@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from certify.records import PURPOSES, Certificate, Guarantee, Ladder, Refused, Run
 from certify.records.files import atomic_write
-from certify.report import formats, tables
+from certify.report import formats, population, tables
 from certify.report.canvas import TIER_EDGE, TIER_FILL, Picture, drawing
 from certify.report.contents import Contents, Part, PlanContents, read
 from certify.report.figures import margin_pictures, removal_picture, spectrum_picture
@@ -124,6 +124,10 @@ def _page(contents: Contents) -> str:
         spectra_note=contents.spectra.note,
         spectra_table=tables.spectra_table(contents.spectra.value or ()),
         guarantees=tables.guarantee_table(guarantees),
+        groups_table=population.group_table(guarantees),
+        shift_table=population.shift_table(guarantees),
+        choice=contents.choice.value,
+        choice_table=population.choice_table(contents.choice.value) if contents.choice.value else None,
         assumptions=_assumptions(guarantees, contents.splits.value.groups if contents.splits.value else ""),
         groups=contents.splits.value.groups if contents.splits.value else "",
         splits=_splits(contents),
@@ -278,6 +282,7 @@ def _problems(contents: Contents) -> list[str]:
         "reference.json": contents.reference,
         "targets.json": contents.targets,
         "spectra.parquet": contents.spectra,
+        "choice.json": contents.choice,
     }
     return [f"{name} cannot be used: {part.note}" for name, part in parts.items() if part.broken]
 

@@ -10,7 +10,7 @@ from certify.records import Guarantee
 from certify.records.recipe import PlanRecipe
 from certify.report.contents import PlanContents
 from certify.report.formats import NOT_HERE, confidence, listing, percent, points, short, whole
-from certify.report.tables import STATEMENT
+from certify.report.tables import STATEMENT, limit_in_words
 
 VACUOUS = "VACUOUS"
 PASSED = "passed"
@@ -86,8 +86,8 @@ def _guaranteed(entry: Guarantee) -> Figure:
     said = f"at confidence {confidence(entry.delta)}, for all {whole(entry.family)} statements of the job together"
     label = f"{STATEMENT.get(entry.statement, entry.statement)} guaranteed"
     if entry.vacuous:
-        return Figure(label, VACUOUS, f"The limit {percent(entry.limit, up=True)} excludes nothing.", "bad")
-    return Figure(label, f"≤ {percent(entry.limit, up=True)}", said)
+        return Figure(label, VACUOUS, f"The limit {limit_in_words(entry)} excludes nothing.", "bad")
+    return Figure(label, f"≤ {limit_in_words(entry)}", said)
 
 
 def _verification(verdicts: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

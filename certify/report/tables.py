@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 
 from certify.records import Edge, Guarantee, Ladder, Plan, Spectrum, Target
-from certify.report.formats import NOT_STATED, confidence, flatten, listing, number, percent, short, whole
+from certify.report.formats import NOT_STATED, confidence, flatten, listing, nats, number, percent, short, whole
 from certify.report.rungs import UNIT_AXIS, rungs, size_of
 
 NO_LIPSCHITZ = "L_s not available"
-STATEMENT = {"disagreement": "Disagreement", "accuracy_drop": "Accuracy drop"}
+STATEMENT = {
+    "disagreement": "Disagreement",
+    "disagreement_by_class": "Disagreement in every class",
+    "accuracy_drop": "Accuracy drop",
+    "accuracy_drop_betting": "Accuracy drop, by betting",
+    "ce_increase": "Cross-entropy increase",
+}
 
 
 @dataclass(frozen=True)
@@ -261,18 +267,24 @@ def spectra_table(spectra: Sequence[Spectrum]) -> Table:
     )
 
 
+def limit_in_words(entry: Guarantee) -> str:
+    """The limit of a guarantee in its unit, rounded up."""
+    return nats(entry.limit) if entry.statement == "ce_increase" else percent(entry.limit, up=True)
+
+
 def guarantee_table(guarantees: Sequence[tuple[str, Guarantee]]) -> Table:
     """Every guarantee with what it was computed from."""
     rows = []
     for plan, entry in guarantees:
-        words, kind = ("VACUOUS", "bad") if entry.vacuous else (percent(entry.limit, up=True), "strong")
+        words, kind = ("VACUOUS", "bad") if entry.vacuous else (limit_in_words(entry), "strong")
+        in_nats = entry.statement == "ce_increase"
         counts = ", ".join(f"{key} {whole(value)}" for key, value in entry.counts.items() if key != "samples")
         rows.append(
             (
                 _text(STATEMENT.get(entry.statement, entry.statement)),
                 _text(plan),
                 Cell(words, entry.limit, kind),
-                _share(entry.estimate),
+                Cell(f"{number(entry.estimate)} nats", entry.estimate) if in_nats else _share(entry.estimate),
                 _whole(entry.counts.get("samples")),
                 _text(counts),
                 Cell(confidence(entry.delta), 1 - entry.delta),

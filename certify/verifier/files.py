@@ -124,7 +124,8 @@ def check_guarantees(found: Reread) -> tuple[Check, ...]:
         if key not in stated or canonical_json(stated[key]) != canonical_json(value):
             raise Refused(f"{path}: its {key} are not those of the certificate")
     limits = "; ".join(f"{entry.statement} <= {entry.limit:.6g}" for entry in found.certificate.guarantees)
-    return (Check("guarantees", True, f"recomputed from the logits: {limits or 'none'}"), Check("family", True, family))
+    ranges = arithmetic.check_ceilings(found.certificate.guarantees, found.reference, found.shipped)
+    return (Check("guarantees", True, f"recomputed from the logits: {limits or 'none'}"), Check("family", True, family), *ranges)
 
 
 def finite_json(path: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ def replay(found: Reread, data_dir: Path | None, paranoid: bool) -> tuple[Check,
         if found.masked is not None and found.plan is not None:
             start = tensors.masked(reference, found.plan, REFERENCE)
             checks += _bounds(found, source, "masked ladder", found.masked, reference, start, paranoid)
+    if any(guarantee.statement == "ce_increase" for guarantee in found.certificate.guarantees):
+        checks.append(_ending(found))
     return (*checks, Check("layer table", False, "data-path sizes are read, not recomputed"))
 
 
@@ -100,6 +103,17 @@ def _predictions(found: Reread, source: Source, reference: Checkpoint, shipped: 
             )
         worst = max(worst, float(off.max()))
     return Check("predictions", True, f"both networks decide the same on {outcomes.size} samples, logits within {worst:.2g}")
+
+
+def _ending(found: Reread) -> Check:
+    """The network ends as the range of ce_increase takes it to: a LayerNorm, a mean or one token of it, a linear head."""
+    model: Any = rebuild(found.recipe)
+    pooled_last = not isinstance(model.fc_norm, torch.nn.Identity) if hasattr(model, "fc_norm") else False
+    last = model.fc_norm if pooled_last else getattr(model, "norm", None)
+    plain = pooled_last or (getattr(model, "global_pool", "") in ("avg", "token") and getattr(model, "attn_pool", None) is None)
+    if type(model).__name__ != "VisionTransformer" or not (isinstance(last, torch.nn.LayerNorm) and plain):
+        raise Refused(f"guarantee ce_increase: {found.recipe.model.name} does not end in a LayerNorm and a head")
+    return Check("end of the network", True, f"{type(model).__name__}: LayerNorm, pooling {model.global_pool}, linear head")
 
 
 def _bounds(

@@ -1,4 +1,4 @@
-"""What a caller requires of a certificate: `accuracy_drop<=0.01@0.99`, `disagreement<=0.05@0.95`, `sparsity>=0.5`."""
+"""What a caller requires of a certificate: `accuracy_drop<=0.01@0.99`, `disagreement_by_class<=0.2@0.95`, `sparsity>=0.5`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from certify.records import STATEMENTS, Guarantee, Plan, Unmet, Usage
 
 NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 STATEMENT = re.compile(rf"\s*({'|'.join(STATEMENTS)})\s*<=\s*({NUMBER})\s*@\s*({NUMBER})\s*")
+# Limits that can be asked for: shares, differences of shares, nats.
+RANGE = {name: (0, 1) if name.startswith("disagreement") else (-1, 1) for name in STATEMENTS} | {"ce_increase": (-1000, 1000)}
 SPARSITY = re.compile(rf"\s*sparsity\s*>=\s*({NUMBER})\s*")
 
 
@@ -23,10 +25,12 @@ class Requirement:
     value: Fraction
     confidence: Fraction | None
 
-    def decide(self, guarantees: Sequence[Guarantee], plan: Plan | None) -> tuple[bool, str]:
+    def decide(self, guarantees: Sequence[Guarantee], plan: Plan | None, unchecked: Sequence[str] = ()) -> tuple[bool, str]:
         """Whether it holds, and the number that says so. What cannot be decided does not hold."""
         if self.confidence is None:
             return self._decide_sparsity(plan)
+        if self.quantity in unchecked:
+            return False, f"undecided: what the {self.quantity} guarantee rests on could not be checked"
         found = [guarantee for guarantee in guarantees if guarantee.statement == self.quantity]
         if not found:
             return False, f"undecided: the certificate holds no {self.quantity} guarantee"
@@ -51,18 +55,24 @@ def parse(text: str) -> Requirement:
         return Requirement(text, "sparsity", value, None)
     if match := STATEMENT.fullmatch(text):
         value, confidence = Fraction(match[2]), Fraction(match[3])
-        low = 0 if match[1] == "disagreement" else -1
-        _inside(text, "the limit", value, low <= value <= 1, f"[{low}, 1]")
+        low, high = RANGE[match[1]]
+        _inside(text, "the limit", value, low <= value <= high, f"[{low}, {high}]")
         _inside(text, "the confidence", confidence, 0 < confidence < 1, "(0, 1)")
         return Requirement(text, match[1], value, confidence)
     raise Usage(
-        f"requirement {text!r} is not understood; write accuracy_drop<=0.01@0.99, disagreement<=0.05@0.95 or sparsity>=0.5"
+        f"requirement {text!r} is not understood; write accuracy_drop<=0.01@0.99, disagreement<=0.05@0.95 or sparsity>=0.5; "
+        f"limits are known of {', '.join(STATEMENTS)}"
     )
 
 
-def decide(requirements: Sequence[Requirement], guarantees: Sequence[Guarantee], plan: Plan | None) -> dict[str, str]:
-    """Requirement -> the number that meets it. One that is not met, or is undecided, raises `Unmet`."""
-    answers = {requirement.text: requirement.decide(guarantees, plan) for requirement in requirements}
+def decide(
+    requirements: Sequence[Requirement], guarantees: Sequence[Guarantee], plan: Plan | None, unchecked: Sequence[str] = ()
+) -> dict[str, str]:
+    """Requirement -> the number that meets it. One that is not met, or is undecided, raises `Unmet`.
+
+    unchecked : statements of which something could not be checked.
+    """
+    answers = {requirement.text: requirement.decide(guarantees, plan, unchecked) for requirement in requirements}
     failed = [f"{text}: {said}" for text, (holds, said) in answers.items() if not holds]
     if failed:
         raise Unmet("requirement " + " · ".join(failed))

@@ -68,4 +68,13 @@ EDITS = (
         "risk/shift", "math.sqrt(r * p * (1.0 - p))", "math.sqrt(r * p * p)", "the variance of another coin", "risk/test_shift"
     ),
     _edit("risk/choosing", "share = w + w[i] * g[i]", "share = w + g[i]", "more than alpha is handed on", "risk/test_choosing"),
+    _edit("risk/rates", "share = error / max(1, len(groups))", "share = error", "every class spends it all", "risk/test_rates"),
+    _edit(
+        "risk/choice",
+        'return holm(p, alpha) if name == "holm" else fixed_sequence(p, alpha)',
+        "return p <= alpha",
+        "every plan tested as if it were alone",
+        "risk/test_choice",
+    ),
+    _edit("networks/ceilings", "rows = weight * gamma", "rows = weight * 1.0", "gamma is forgotten", "networks/test_ceilings"),
 )

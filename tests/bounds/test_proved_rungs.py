@@ -147,7 +147,7 @@ def test_the_account_of_what_is_proved() -> None:
         fall += 0.5 * (np.sum(before**2) - np.sum(after**2)) + 0.25 * (np.abs(before).sum() - np.abs(after).sum())
     told = proved_account(state_of(model), shipped, targets, np.array([0.1, 0.2]), settings)
     assert told["reward"] == pytest.approx(fall, rel=1e-12) and told["increase"] == pytest.approx(0.15)
-    assert told["holds"] is (fall > 0.15) and "certified" in told["sentence"] and told["samples"] == 2
+    assert told["holds"] is bool(fall > 0.15) and "certified" in told["sentence"] and told["samples"] == 2
     dear = proved_account(state_of(model), shipped, targets, np.array([2 * fall, 2 * fall]), settings)
     assert dear["holds"] is False and "not shown to pay" in dear["sentence"] and "certified" not in dear["sentence"]
     unknown = proved_account(state_of(model), shipped, targets, np.array([0.0, np.inf]), settings)

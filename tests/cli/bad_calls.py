@@ -158,6 +158,27 @@ def limit_below_the_rate(desk: Desk) -> list[object]:
     return ["size", "disagreement", "0.01", "--rate", "0.02", "--json"]
 
 
+@bad(2, "belong to disagreement_by_class")
+def classes_of_a_whole_population(desk: Desk) -> list[object]:
+    return ["size", "disagreement", "0.1", "--classes", "10", "--json"]
+
+
+@bad(2, "shift", "accuracy_drop_betting")
+def shift_of_a_drop(desk: Desk) -> list[object]:
+    return ["size", "accuracy_drop_betting", "0.1", "--shift-kl", "0.1", "--json"]
+
+
+@bad(2, "ce_increase", "resnet10t", "leave the statement out")
+def loss_without_a_ceiling(desk: Desk) -> list[object]:
+    images = jobs.write_images(desk.folder / "images", per_class=15)
+    return desk.images(images, guarantees={"statements": ["disagreement", "ce_increase"]})
+
+
+@bad(2, "guarantees.choose.procedure", "'luck'")
+def choice_by_luck(desk: Desk) -> list[object]:
+    return desk.digits(guarantees={"choose": {"level": 0.1, "procedure": "luck"}})
+
+
 @bad(2, "'happiness'")
 def unknown_statement(desk: Desk) -> list[object]:
     return ["size", "happiness", "0.1", "--json"]

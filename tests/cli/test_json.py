@@ -46,6 +46,20 @@ def test_one_object_and_nothing_else(verb: str, run: Path, tmp_path: Path) -> No
     assert TOLD.get(verb, "plans") in value
 
 
+def test_sizes_of_every_statement() -> None:
+    def size(*arguments: object) -> int:
+        said = jobs.certify("size", *arguments, "--json")
+        assert said.code == 0, said.err
+        return json.loads(said.out)["samples"]
+
+    alone = size("disagreement", "0.05", "--rate", "0.01")
+    assert size("disagreement", "0.05", "--rate", "0.01", "--unshown", "0.01") > alone
+    assert size("disagreement", "0.05", "--rate", "0.01", "--shift-kl", "0.01") > alone
+    assert size("disagreement", "0.05", "--rate", "0.01", "--shift-chi-square", "0.01") > alone
+    assert size("disagreement_by_class", "0.05", "--rate", "0.01", "--classes", 10) > 10 * alone
+    assert size("accuracy_drop_betting", "0.05", "--rate", "0.02", "--gains", "0.01") > 20
+
+
 def test_the_summary_of_a_run_states_what_its_files_hold(finished: Path, tmp_path: Path) -> None:
     value = json.loads(jobs.certify("run", *calls(finished, tmp_path)["run"], "--json").out)
     half, pairs = value["plans"]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from certify.records import Guarantee, Outcomes, Pair, Refused, Usage
 from certify.records.hashing import sha256_json
 from certify.risk import check_split, guarantee
+from certify.risk.shift import chi_square_shifted, kl_shifted
 from certify.risk.size import samples_for, samples_to_halve
 
 PAIR = Pair("a" * 64, "b" * 64, "resnet18", "masked")
@@ -177,6 +178,8 @@ def test_no_drop_without_labels() -> None:
         ("disagreement", 0.05, 0.02, 0.0),
         ("accuracy_drop", 0.05, 0.02, 0.01),
         ("accuracy_drop", 0.02, 0.01, 0.03),
+        ("accuracy_drop_betting", 0.05, 0.02, 0.01),
+        ("accuracy_drop_betting", 0.03, 0.0, 0.0),
     ],
 )
 def test_the_planned_size_reaches_its_limit_and_one_less_does_not(
@@ -198,6 +201,41 @@ def test_the_size_that_halves_a_limit() -> None:
     assert samples_to_halve(hopeless) is None
 
 
+def test_by_class_the_rarest_class_decides_and_gets_enough() -> None:
+    equal = samples_for("disagreement_by_class", 0.1, rate=0.02, delta=0.05, classes=10)
+    rare = samples_for("disagreement_by_class", 0.1, rate=0.02, delta=0.05, classes=10, rarest=0.05)
+    assert rare == 2 * equal == 20 * samples_for("disagreement", 0.1, rate=0.02, delta=0.005)
+
+
+@pytest.mark.parametrize(("name", "moved"), [("shift_kl", kl_shifted), ("shift_chi_square", chi_square_shifted)])
+def test_a_size_for_a_limit_under_shift_reaches_it(name: str, moved: Callable[[float, float], float]) -> None:
+    wanted: dict[str, Any] = {name: 0.02}
+    n = samples_for("disagreement", 0.1, rate=0.01, delta=0.05, **wanted)
+    assert n > samples_for("disagreement", 0.1, rate=0.01, delta=0.05)
+    radius = name.removeprefix("shift_")
+    reached = [
+        state(outcomes(m - -(-m // 100), -(-m // 100)), statements=("disagreement",), family=1, shift={radius: 0.02})[0].shift
+        for m in (n, n - 1)
+    ]
+    assert reached[0][radius]["limit"] <= 0.1 < reached[1][radius]["limit"]
+    assert moved(0.05, 0.02) > 0.05
+
+
+def test_what_is_not_shown_costs_as_many_samples_as_a_failure() -> None:
+    assert samples_for("disagreement", 0.1, unshown=0.03, delta=0.05) == samples_for("disagreement", 0.1, rate=0.03, delta=0.05)
+
+
+def test_the_size_that_halves_the_limit_of_the_worst_class() -> None:
+    found = state(outcomes(500), statements=("disagreement_by_class",), family=1)[0]
+    assert found.limit == 1.0 and samples_to_halve(found) is None, "one class was never seen"
+    rows = [
+        {"group": "0", "samples": 100, "failures": 0, "limit": 0.05},
+        {"group": "1", "samples": 400, "failures": 0, "limit": 0.01},
+    ]
+    seen = type(found)(**{**found.__dict__, "limit": 0.05, "details": {"groups": rows}})
+    assert samples_to_halve(seen) == 5 * samples_for("disagreement", 0.025, delta=0.025)
+
+
 def test_a_size_beyond_all_counting_is_no_crash() -> None:
     """The rate seen lies so close below half the limit that more than 10^9 samples would be needed."""
     found = state(outcomes(500, 20), statements=("disagreement",), family=1)[0]
@@ -217,8 +255,20 @@ def test_a_size_beyond_all_counting_is_no_crash() -> None:
         ("disagreement", 0.1, {"delta": 0.0}),
         ("disagreement", 0.1, {"delta": 0.7}),
         ("happiness", 0.1, {}),
+        ("accuracy_drop_betting", 0.1, {"rate": 0.3, "gains": 0.1}),
+        ("accuracy_drop_betting", 0.1, {"rate": 0.7, "gains": 0.65}),
+        ("accuracy_drop", 0.1, {"shift_kl": 0.1}),
+        ("accuracy_drop_betting", 0.1, {"unshown": 0.1}),
+        ("disagreement", 0.1, {"classes": 10}),
+        ("disagreement_by_class", 0.1, {"classes": 0}),
+        ("disagreement_by_class", 0.1, {"classes": 3, "rarest": 1.5}),
+        ("disagreement", 0.1, {"rate": 0.01, "unshown": 0.2}),
+        ("disagreement", 0.1, {"rate": 0.01, "shift_kl": 5.0}),
+        ("disagreement", 0.1, {"shift_chi_square": -1.0}),
+        ("disagreement", 0.1, {"shift_kl": float("nan")}),
     ],
 )
-def test_a_size_nobody_can_give_is_a_wrong_call(statement: str, limit: float, more: dict[str, float]) -> None:
+def test_a_size_nobody_can_give_is_a_wrong_call(statement: str, limit: float, more: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"delta": 0.05} | more
     with pytest.raises(Usage):
-        samples_for(statement, limit, **({"delta": 0.05} | more))
+        samples_for(statement, limit, **asked)
