@@ -98,7 +98,7 @@ def _ladder(path: Path, splits: Splits) -> Ladder:
         rounding = 1e-12 * np.maximum(np.abs(below.upper), np.abs(above.upper))
         holds = below.upper <= above.upper + below.tolerance + above.tolerance + np.where(np.isinf(rounding), 0.0, rounding)
         if not np.all(holds):
-            worst = int(np.argmax(np.where(holds, -np.inf, below.upper - above.upper)))
+            worst = int(np.argmax(np.subtract(below.upper, above.upper, out=np.full(len(holds), -np.inf), where=~holds)))
             raise Refused(
                 f"{path}: edge {low} <= {high} fails on {int(np.sum(~holds))} of {len(holds)} samples, "
                 f"worst sample {worst}: {below.upper[worst]:.6g} > {above.upper[worst]:.6g}"

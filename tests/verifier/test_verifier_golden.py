@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
 import pytest
 from verifier_run import Forge
 
-from certify.records import Certificate, Refused
+from certify.records import Certificate, Ladder, Refused
 from certify.records.certificates import SCHEMA, SCHEMAS
+from certify.records.files import read_table, write_table
 from certify.verifier import balls, verify
+from certify.verifier.rungs import check_proved
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -75,10 +79,8 @@ def shrink(by: float) -> Callable[[np.ndarray], np.ndarray]:
 # A rung of tier proved, what is done to it, and where a recheck finds it.
 FORGED: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray], str, str]] = {
     "a tenth smaller": ("proved_change", shrink(0.9), "files", "path_change <= proved_change"),
-    "below the last digit": ("proved_change", lambda upper: np.nextafter(upper, 0) * (1 - 1e-11), "replay", "from its value at"),
     "a loss bound below the loss": ("ce_proved_pairwise", shrink(0.01), "files", "ce_change <= ce_proved_pairwise"),
     "a sharp bound too small": ("ce_proved", lambda upper: upper - 1e-3, "replay", "ce_proved"),
-    "a decision said to stay": ("may_change_proved", np.zeros_like, "replay", "may_change_proved is not reproduced"),
 }
 
 
@@ -91,10 +93,38 @@ def test_a_forged_proof_is_refused(case: str, forge: Forge) -> None:
         verify(forge.certificate, level=level)
 
 
+def test_a_forgery_finer_than_float64_can_see_is_refused_by_the_balls(forge: Forge) -> None:
+    """What was measured is lowered with what was proved: within the slack of every rerun, and still false."""
+    for quantity in ("logit_change", "path_change", "proved_change"):
+        forge.rung(quantity, shrink(1 - 1e-10), "masked.ladder.parquet")
+    forge.reissue(lambda value: value["about"].pop("ladders"))
+    verify(forge.certificate)
+    with pytest.raises(Refused, match="proved_change of sample . is .* a logit is .* from its value at theta = 1"):
+        verify(forge.certificate, level="replay")
+
+
 def test_a_proof_for_samples_it_was_not_made_for_is_refused(forge: Forge) -> None:
-    forge.rung("proved_change", lambda upper: np.where(np.isinf(upper), 1.0, upper))
-    with pytest.raises(Refused, match="states values beyond the first"):
+    path = forge.plan / "ladder.parquet"
+    columns, about = read_table(path)
+    write_table(path, columns | {"proved_change.upper": np.ones(10)}, about)
+    forge.reissue()
+    with pytest.raises(Refused, match="states values beyond the first 8"):
         verify(forge.certificate)
+
+
+def test_a_decision_that_changes_on_the_way_must_be_told(forge: Forge) -> None:
+    """Both ends decide 0, a network between them decides 1: a rung that calls this decision proved is refused."""
+    path = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]])
+    rerun = SimpleNamespace(reference=path[-1], labels=np.array([0]), margin=lambda z: z[:, 0] - z[:, 1])
+    rerun.gained = rerun.cumulant = lambda size: np.zeros(1)
+    ladder = Ladder.load(forge.plan / "ladder.parquet")
+    stays = {name: ladder[name].upper[:1] for name in ("may_change_proved", "may_lose_proved")}
+    assert not any(value.any() for value in stays.values())
+    for name in stays:
+        alone = dataclasses.replace(ladder, bounds=(ladder[name],), edges=())
+        with pytest.raises(Refused, match=f"{name} is not reproduced on 1 of 1"):
+            check_proved("ladder", alone, np.array([0]), rerun, path)  # type: ignore[arg-type]
+        check_proved("ladder", alone, np.array([0]), rerun, path[[0, 2]])  # type: ignore[arg-type]
 
 
 def test_the_summary_must_be_that_of_the_rung(forge: Forge) -> None:
