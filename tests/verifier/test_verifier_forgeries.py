@@ -434,7 +434,7 @@ AT_FILES: dict[Callable[[Forge], None], str] = {
     about_without_plan: r"a pair of kind 'recovered' and a plan None do not go together",
     about_of_another_shape: r"cannot be read \(TypeError",
     unknown_kind: r"another pair|kind 'blessed'",
-    other_schema: r"schema 2 is not known here",
+    other_schema: r"schema 3 is not known here",
     reference_described_wrongly: r"reference.json: architecture is 'resnet18'",
 }
 

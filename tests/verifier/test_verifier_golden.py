@@ -99,7 +99,7 @@ def test_a_forgery_finer_than_float64_can_see_is_refused_by_the_balls(forge: For
         forge.rung(quantity, shrink(1 - 1e-10), "masked.ladder.parquet")
     forge.reissue(lambda value: value["about"].pop("ladders"))
     verify(forge.certificate)
-    with pytest.raises(Refused, match="proved_change of sample . is .* a logit is .* from its value at theta = 1"):
+    with pytest.raises(Refused, match=r"proved_change of sample . is .* a logit is .* from its value at theta = 1"):
         verify(forge.certificate, level="replay")
 
 
