@@ -74,6 +74,13 @@ def test_functions_of_models_with_a_remainder(name: str) -> None:
             assert holds(found, lambda u, sign=sign, a=a: exact(value(a, u, 0) + sign * mpmath.mpf(float(a.rem[0]))), (0,))
 
 
+def test_exponentials_that_underflow_at_the_centre_alone() -> None:
+    """exp(-746) is no float64, exp(-746 + 699 u) at u = 1 is 4e-21."""
+    a = Model(torch.zeros((9, 1), dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    a.coef[0], a.coef[1] = -746.0, 699.0
+    assert holds(compose(a, exponential(a)), lambda u: mpmath.exp(value(a, u, 0)), (0,))
+
+
 @given(st.floats(-690, 690, allow_nan=False))
 def test_exp_keeps_its_promise(x: float) -> None:
     found, loss = exp(torch.tensor([x], dtype=torch.float64))

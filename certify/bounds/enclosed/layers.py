@@ -202,7 +202,7 @@ def _first(weights: Weights) -> Weights:
 def chain(model: nn.Sequential, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor]) -> tuple[Affine | None, ...]:
     """Layers of a Sequential of Linear and exact GELU (None), flattened before the first."""
     pair, found = _Pair(reference, shipped), list[Affine | None]()
-    for name, module in model.named_children():
+    for name, module in model._modules.items():  # named_children leaves out a module's second place in the chain
         if isinstance(module, nn.Linear):
             found.append(pair.affine(name, module))
         elif isinstance(module, nn.GELU) and module.approximate == "none":

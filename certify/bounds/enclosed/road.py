@@ -17,6 +17,7 @@ from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp
 from certify.bounds.enclosed.layers import Affine, Attention, Transformer, chain, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
 from certify.bounds.enclosed.taylor import TERMS, Model, compose, constant, gamma, linear, require_full_products, up
+from certify.networks.segment import Segment
 from certify.records import Refused
 
 DEGREE, START, MOST = 8, 8, 512
@@ -120,13 +121,16 @@ class Encloser:
         if not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
         require_full_products()
-        widest = max(max(tensor.shape, default=0) for tensor in reference.values())
-        if widest > TERMS:
-            raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
         self.degree = degree
         self._net = (
             chain(model, reference, shipped) if isinstance(model, nn.Sequential) else transformer(model, reference, shipped)
         )
+        # A convolution's sum goes over all axes but the first.
+        shapes = [t.shape if t.ndim < 4 else (len(t), t.shape[1:].numel()) for t in reference.values()]
+        widest = max(max(shape, default=0) for shape in shapes)
+        if widest > TERMS:
+            raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
+        self._segment: Segment | None = Segment(model, reference, shipped)
 
     def enclose(self, image: Tensor, *, tolerance: float = TOLERANCE, start: int = START, most: int = MOST) -> Enclosure:
         """Enclose the logits of one image (channels, height, width), or vector, on theta in [0, 1].
@@ -153,7 +157,11 @@ class Encloser:
         done.sort(key=lambda piece: piece.mid)
         worst = max(done, key=lambda piece: float(piece.rem.max()))
         mid, half, coef, rem = (np.array([getattr(piece, name) for piece in done]) for name in ("mid", "half", "coef", "rem"))
-        return Enclosure(mid, half, coef, rem, worst.steps)
+        found = Enclosure(mid, half, coef, rem, worst.steps)
+        if self._segment is not None:
+            _compare(self._segment, image, found)
+            self._segment = None
+        return found
 
     def _batch(self) -> int:
         if isinstance(self._net, Transformer):
@@ -205,6 +213,20 @@ class Encloser:
         logits, way = head(x, net, at)
         reach = head_gain(net, x.coef.shape[2], way, at, error)
         return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps
+
+
+def _compare(segment: Segment, image: Tensor, found: Enclosure) -> None:
+    """The network as read against the network as run, at both ends of the first image: a wrong reading is refused."""
+    for theta, centre, rem in (
+        (0.0, (-1.0) ** np.arange(found.coef.shape[1]) @ found.coef[0], found.rem[0]),
+        (1.0, *found.last_logits()),
+    ):
+        off = np.abs(segment.logits(image[None], theta)[0] - centre)
+        if np.any(off > rem + 1e-9 * np.abs(centre).max()):
+            raise Refused(
+                f"enclosure: the network as read and as run differ by {off.max():.3g} at theta = {theta:g}; "
+                "it is not a plain ViT, DeiT or chain"
+            )
 
 
 def _restart(x: Model) -> tuple[Tensor, Model]:
