@@ -335,8 +335,8 @@ def page(tallies: Mapping[str, Tally], command: str) -> str:
             "",
             "An evaluation is one forward pass in float64. Half are at random theta and at the ends of pieces or at knots, half "
             "on the way up |z_k - z_k(1)|. Each is held against the changes, pairwise changes, margins and decisions of "
-            "`certify.bounds.prove`, and against the piece that holds its theta: of the traced path, or of an enclosure of degree "
-            "4 on 1 to 16 wide pieces, where truncation is what is tested. No tolerance is granted for the rounding of an "
+            "`certify.bounds.prove`, and against the piece that holds its theta: of the traced path, or of an enclosure of "
+            "degree 4 on 1 to 16 wide pieces, where truncation is what is tested. No tolerance is granted for the rounding of an "
             "evaluation.",
             "",
             "slack: the smallest (bound - value) / bound found, below 0 where a bound is violated. For changes it is small "

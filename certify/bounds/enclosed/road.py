@@ -16,9 +16,10 @@ from certify.bounds.enclosed.elementary import gelu
 from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp_gain
 from certify.bounds.enclosed.layers import Affine, Attention, Transformer, chain, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import TERMS, Model, compose, constant, gamma, linear, require_full_products, up
+from certify.bounds.enclosed.taylor import TERMS, Model, compose, constant, gamma, linear, up
 from certify.networks.segment import Segment
 from certify.records import Refused
+from certify.theory.outward._rounding import require_full_products
 
 DEGREE, START, MOST = 8, 8, 512
 # A piece is halved until its remainder is at most this share of the largest change found.
@@ -120,7 +121,7 @@ class Encloser:
     ) -> None:
         if not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
-        require_full_products()
+        require_full_products(lambda a, b: (torch.from_numpy(a) @ torch.from_numpy(b)).numpy())
         self.degree = degree
         self._net = (
             chain(model, reference, shipped) if isinstance(model, nn.Sequential) else transformer(model, reference, shipped)
