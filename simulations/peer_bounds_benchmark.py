@@ -204,7 +204,7 @@ def along(at: Setting, image: Tensor) -> Along:
     turn(network, "")
     with torch.no_grad():
         start, network = _split(network, image, axes)
-    return Along(network.eval(), theta, start.contiguous()).eval()
+    return Along(network.eval().requires_grad_(False), theta, start.contiguous()).eval()
 
 
 def _split(network: Any, image: Tensor, axes: int) -> tuple[Tensor, nn.Module]:
@@ -234,7 +234,8 @@ def peer(row: Row, at: Setting, image: Tensor) -> tuple[np.ndarray, np.ndarray, 
     began, least, most = time.perf_counter(), [], []
     for low, high, point in zip(edges[:-1].split(size), edges[1:].split(size), middle.split(size), strict=True):
         ball = lirpa.PerturbationLpNorm(norm=float("inf"), x_L=low, x_U=high)
-        found = network.compute_bounds(x=(lirpa.BoundedTensor(point, ball),), method=row.method)
+        with torch.set_grad_enabled(row.method == "CROWN-Optimized"):
+            found = network.compute_bounds(x=(lirpa.BoundedTensor(point, ball),), method=row.method)
         least.append(found[0].detach())
         most.append(found[1].detach())
     seconds = time.perf_counter() - began
