@@ -25,6 +25,7 @@ def attacked(*seeds: int) -> Tally:
     return tally
 
 
+@pytest.mark.slow
 def test_nothing_lies_outside() -> None:
     found = attacked(*range(NETWORKS))
     assert not found.outside, "\n".join(found.outside)
