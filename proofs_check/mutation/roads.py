@@ -57,7 +57,6 @@ EDITS = (
     _edit(_AFFINE, "y.drift + 2 * UNIT * (left + right)", "y.drift", "a sum's rounding in its drift", _OPERATIONS),
     _edit(_AFFINE, "terms: int = 8", "terms: int = 1", "two roundings of batch norm for nine", _OPERATIONS),
     _edit(_KINKS, "max(axis=-1) + gap, size)", "max(axis=-1), size)", "a lost lead of a max-pool's winner", "bounds/test_exact"),
-    _edit(_KINKS, "outward(extra + gap, size)", "outward(extra, size)", "the same in its drift", "bounds/test_exact"),
     _edit(
         "bounds/proved",
         "self.pairwise_change < self.margin",
