@@ -13,58 +13,20 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from certify.bounds.enclosed import Encloser, Enclosure, Step
-from certify.bounds.exact import exact
-from certify.networks.evidence import collect
+from certify.bounds.enclosed import Encloser, Step
 from certify.networks.loading import build, state_of
-from certify.networks.masking import masked_state
-from certify.networks.segment import Segment
 from certify.networks.targets import describe
-from certify.pruning import prune
 from certify.records.files import atomic_write
 from certify.records.recipe import ModelRecipe
-from simulations.digits.networks import samples, splits, trained
 from simulations.measure import resident
+from simulations.path_cases import CASES, GRID, Case, ours, ratio_text, setting
 from simulations.studies._page import COLOURS, table
-
-GRID = 401
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row. layers : those to prune, all block matrices where empty. wanted : ratio and seconds that the issue asks for."""
-
-    name: str
-    kind: str
-    layers: tuple[str, ...]
-    count: int
-    anchor: str
-    wanted: str
-    start: int = 8
-    tolerance: float = 1e-2
-    road: str = "enclosed"
-
-
-CASES = (
-    Case("ReLU MLP, one layer", "relu-mlp", ("3",), 20, "CROWN 1.0002, 16 ms", "exact, 10 ms", road="exact"),
-    Case("GELU MLP, one layer", "gelu-mlp", ("3",), 20, "CROWN 1.0044, 40 ms", "1.0005, 10 ms", 4, 1e-4),
-    Case("GELU MLP, all layers", "gelu-mlp", (), 20, "CROWN 1.0075, .15 s; alpha-CROWN 1.000, 25 s", "1.001, 100 ms", 8, 1e-4),
-    Case("ResNet, first block's first convolution", "resnet", ("layer1.0.conv1",), 5, "CROWN raises", "exact", road="exact"),
-    Case("ReLU MLP, all layers", "relu-mlp", (), 20, "CROWN 1.0037, .12 s; 8 pieces 1.000", "1.001, 100 ms"),
-    Case("ResNet, all layers", "resnet", (), 20, "CROWN raises", "1.2"),
-    Case("2-block ViT, one layer", "vit-2", ("blocks.0.attn.qkv",), 10, "CROWN, 8 pieces: 1.066, 477 s; IBP 4e9", "1.01, 2 s", 4),
-    Case("2-block ViT, all layers", "vit-2", (), 10, "CROWN not run (hours)", "1.01, 3 s", 4),
-    Case("6-block ViT, all layers", "vit-6", (), 10, "nothing", "1.02, 20 s"),
-    Case("12-block ViT, all 48 matrices", "vit-12", (), 20, "nothing", "1.05 on 15 of 20, 60 s", 16, 2e-2),
-)
 
 
 @dataclass
@@ -81,23 +43,15 @@ class Found:
 
 def evaluate(case: Case, threads: int) -> Found:
     """Bounds and truths of the first test images. The network is trained on one thread, whatever is asked for here."""
-    model = trained(case.kind, 0)
+    at, found = setting(case), Found(case)
     torch.set_num_threads(threads)
-    targets = describe(model)
-    chosen = [t for t in targets if (t.name in case.layers if case.layers else t.role == "block" or case.kind.endswith("mlp"))]
-    images = samples().images(list(splits().indices["certification"][: case.count]))
-    evidence = collect(model, targets, [images[:1]], split="0" * 64, parts=("moments",))
-    plan = prune(chosen, evidence, name="half", method="magnitude", sparsity=0.5, options={"scope": "layer"})
-    reference, shipped = state_of(model), masked_state(state_of(model), plan)
-    segment, found = Segment(model, reference, shipped), Found(case)
-    bound = _exact(model, reference, shipped) if case.road == "exact" else _enclosed(case, model, reference, shipped)
-    bound(images[0])  # what is done once for a pair is not a sample's time
-    for image in images:
+    bound = ours(case, at)
+    bound(at.images[0])  # what is done once for a pair is not a sample's time
+    for image in at.images:
         began = time.perf_counter()
         deviation, pieces, steps = bound(image)
         found.seconds.append(time.perf_counter() - began)
-        path = segment.path(image[None], np.linspace(0.0, 1.0, GRID))[:, 0]
-        truth = np.abs(path - path[-1]).max(axis=0)
+        truth = at.truth(image)
         if not np.all(deviation >= truth - 1e-9):
             raise AssertionError(f"{case.name}: a bound below the truth")
         found.ratios.append(float(deviation.max() / truth.max()))
@@ -105,27 +59,6 @@ def evaluate(case: Case, threads: int) -> Found:
         found.pieces.append(pieces)
         found.steps = steps
     return found
-
-
-Bound = Callable[[torch.Tensor], tuple[np.ndarray, int, tuple[Step, ...]]]
-
-
-def _exact(model: torch.nn.Module, reference: Any, shipped: Any) -> Bound:
-    def bound(image: torch.Tensor) -> tuple[np.ndarray, int, tuple[Step, ...]]:
-        found = exact(model, reference, shipped, image[None])
-        return found.change[0], int(found.bends[0]), ()
-
-    return bound
-
-
-def _enclosed(case: Case, model: torch.nn.Module, reference: Any, shipped: Any) -> Bound:
-    encloser = Encloser(model, reference, shipped)
-
-    def bound(image: torch.Tensor) -> tuple[np.ndarray, int, tuple[Step, ...]]:
-        found: Enclosure = encloser.enclose(image, start=case.start, tolerance=case.tolerance)
-        return found.deviation(), len(found.mid), found.steps
-
-    return bound
 
 
 def page(results: list[Found], threads: int) -> str:
@@ -138,8 +71,8 @@ def page(results: list[Found], threads: int) -> str:
                 case.name,
                 case.anchor,
                 case.wanted,
-                _ratio(float(np.median(ratios))),
-                _ratio(float(ratios.max())),
+                ratio_text(float(np.median(ratios))),
+                ratio_text(float(ratios.max())),
                 f"{np.median(found.seconds):.3g}",
                 f"{max(found.seconds):.3g}",
                 f"{np.median(found.pieces):.0f}",
@@ -178,10 +111,6 @@ def page(results: list[Found], threads: int) -> str:
             ),
         ]
     return "\n".join(lines) + "\n"
-
-
-def _ratio(value: float) -> str:
-    return f"1 + {value - 1:.1e}" if value < 1.01 else f"{value:.4g}"
 
 
 def draw(results: list[Found], path: Path) -> None:
@@ -245,7 +174,7 @@ def main() -> None:
         results.append(evaluate(case, options.threads))
         atomic_write(options.out / "paths.md", page(results, options.threads).encode())
         draw(results, options.out / "paths.svg")
-        print(case.name, _ratio(float(np.median(results[-1].ratios))), f"{np.median(results[-1].seconds):.3g} s", flush=True)
+        print(case.name, ratio_text(float(np.median(results[-1].ratios))), f"{np.median(results[-1].seconds):.3g} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from certify.bounds.enclosed.gains import spread
 from certify.bounds.enclosed.graph import Graph, graph
 from certify.bounds.enclosed.layers import Half, Mlp, Norm, Transformer, is_transformer, transformer
 from certify.bounds.enclosed.steps import Pieces
-from certify.bounds.enclosed.taylor import Model, U, Weights, constant, gamma, require_full_products, up
+from certify.bounds.enclosed.taylor import Model, U, Weights, constant, gamma, require_torch_products, up
 from certify.bounds.exact.affine import Window
 
 DEGREE = 4
@@ -53,7 +53,7 @@ def norms(model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[st
 
     Of transformers L_s alone, per half-block; the rest is inf. inf, too, is the box of batch norm that moves.
     """
-    require_full_products()
+    require_torch_products()
     images = images.detach().cpu().double()
     if is_transformer(model):
         layers, lipschitz = _transformer(transformer(model, reference, shipped))

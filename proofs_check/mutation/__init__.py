@@ -16,7 +16,7 @@ from proofs_check.mutation.edit import Edit
 from proofs_check.mutation.edits import EDITS
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("certify", "proofs_check", "tests")
+COPIED = ("certify", "proofs_check", "simulations", "tests")
 TIME_LIMIT = 600.0
 
 Numbered = tuple[int, Edit]

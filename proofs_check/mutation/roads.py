@@ -13,6 +13,7 @@ def _edit(module: str, text: str, wrong: str, what: str, *tests: str) -> Edit:
 _TAYLOR, _ELEMENTARY = "bounds/enclosed/taylor", "bounds/enclosed/elementary"
 _ARITHMETIC = "bounds/test_taylor"
 _OPERATIONS, _GRAPHS = "bounds/enclosed/operations", "bounds/test_enclosed_graph"
+_AFFINE, _KINKS, _EXACT = "bounds/exact/affine", "bounds/exact/kinks", "bounds/test_exact_operations"
 
 EDITS = (
     _edit(_TAYLOR, "times(a.coef[i].abs(), tails[d - i + 1])", "0.0", "products without their tails", _ARITHMETIC),
@@ -50,6 +51,28 @@ EDITS = (
         "windows that overlap count once",
         "bounds/test_norms",
     ),
+    _edit(_ELEMENTARY, "CRAMER = 1.0865", "CRAMER = 0.6", "half of Cramer's constant", _ARITHMETIC),
+    _edit(
+        _ELEMENTARY,
+        "exp(x + up(swing + a.rem) + 2 * U * x.abs())",
+        "exp(x)",
+        "an exponential that is largest at its centre",
+        _ARITHMETIC,
+    ),
+    _edit(_ELEMENTARY, "0.79789 * (swing + a.rem)", "0.79 * swing", "GELU bends less than it does", _ARITHMETIC),
+    _edit(_ELEMENTARY, "torch.full_like(x, 1.12891)", "torch.full_like(x, 1.1)", "GELU is flatter than it is", _ARITHMETIC),
+    _edit(
+        "bounds/enclosed/road",
+        "logits.rem + (reach * error[:, None]).sum(-1)",
+        "logits.rem + 0.0 * (reach * error[:, None]).sum(-1)",
+        "errors of the half-blocks are forgotten at the head",
+        "bounds/test_attack",
+    ),
+    _edit(_AFFINE, "8 * UNIT * (np.abs(start.centre)", "0 * UNIT * (np.abs(start.centre)", "rounding on the way", _EXACT),
+    _edit(_AFFINE, "width * (start.rem + end.rem) + 2.0", "width * 0.0 + 2.0", "ends that tilt the way", _EXACT),
+    _edit(_AFFINE, "y.drift + 2 * UNIT * (left + right)", "y.drift", "a sum's rounding in its drift", _EXACT),
+    _edit(_AFFINE, "terms: int = 8", "terms: int = 1", "two roundings of batch norm for nine", _EXACT),
+    _edit(_KINKS, "max(axis=-1) + gap, size)", "max(axis=-1), size)", "a lost lead of a max-pool's winner", "bounds/test_exact"),
     _edit(
         "bounds/proved",
         "self.change < self.least",

@@ -315,6 +315,33 @@ def test_chains_of_gelu(seed: int) -> None:
     assert (found.deviation() >= true - 1e-13).all() and found.deviation().max() <= true.max() * 1.003 + 1e-12
 
 
+def test_a_module_that_stands_twice_in_a_chain_is_read_twice() -> None:
+    torch.manual_seed(0)
+    act = nn.GELU()
+    model = nn.Sequential(nn.Linear(4, 6), act, nn.Linear(6, 6), act, nn.Linear(6, 3)).eval()
+    shipped = {name: 0.7 * tensor for name, tensor in state_of(model).items()}
+    image = torch.randn(4)
+    found = Encloser(model, state_of(model), shipped).enclose(image)
+    assert inside(found, Segment(model, state_of(model), shipped), image, np.linspace(0, 1, 57)) <= 1e-13
+
+
+class Doubled(nn.GELU):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2.0 * super().forward(x)
+
+
+def test_a_network_that_runs_otherwise_than_it_reads_is_refused() -> None:
+    hooked = vision(0)
+    hooked.blocks[0].register_forward_hook(lambda module, args, out: 1.5 * out)  # type: ignore[union-attr,index]
+    pooled = vision(1, class_token=True, pool_include_prefix=True)
+    chained = nn.Sequential(nn.Linear(16, 5), Doubled(), nn.Linear(5, 3)).eval()
+    for model in (hooked, pooled, chained):
+        encloser = Encloser(model, state_of(model), state_of(model))
+        said = "mul is a mul, which is not known" if model is chained else "as read and as run differ"
+        with pytest.raises(Refused, match=said):
+            encloser.enclose(torch.randn(16) if model is chained else torch.randn(1, 4, 4))
+
+
 def test_equal_networks_do_not_differ() -> None:
     model = vision(4)
     found = Encloser(model, state_of(model), state_of(model)).enclose(torch.randn(1, 4, 4))
@@ -358,5 +385,9 @@ def test_what_is_not_known_is_refused_by_name() -> None:
     bad = {name: tensor * math.nan for name, tensor in state_of(good).items()}
     with pytest.raises(Refused, match="not finite"):
         Encloser(good, state_of(good), bad)
+    wide = nn.Sequential(nn.Linear(5000, 1))
+    with pytest.raises(Refused, match="5000"):
+        Encloser(wide, state_of(wide), state_of(wide)).enclose(torch.randn(5000))
+    refuse(vision(0, img_size=128, patch_size=128), "a dimension of 16384")
     with pytest.raises(Refused, match="the image holds a value that is not finite"):
         Encloser(good, state_of(good), state_of(good)).enclose(torch.full((1, 4, 4), math.inf))

@@ -381,7 +381,7 @@ def test_auto_takes_the_enclosure_where_several_layers_move() -> None:
     found = prove(*both, images)
     path = Segment(*both).path(images, np.linspace(0, 1, 201))
     assert found.road == "enclosed" and (found.change >= np.abs(path - path[-1]).max(0) - 1e-12).all()
-    assert (found.decision == path[-1].argmax(1)).all()
+    assert (found.decided.classes == path[-1].argmax(1)).all()
     assert not (found.unchanged & (path.argmax(2) != path[-1].argmax(1)).any(0)).any()
 
 

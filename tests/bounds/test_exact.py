@@ -335,8 +335,13 @@ def test_max_pool_encloses_on_any_knots(monkeypatch):
 
     assert all(holds() for _ in range(40))
     honest = kinks.MaxPool.tube
-    monkeypatch.setattr(kinks.MaxPool, "tube", lambda self, x: honest(self, x)._replace(rem=0.25 + 0 * honest(self, x).rem))
-    assert not all(holds() for _ in range(40))
+    for planted in ("rem", "drift"):
+        monkeypatch.setattr(
+            kinks.MaxPool,
+            "tube",
+            lambda self, x, planted=planted: honest(self, x)._replace(**{planted: 0.25 + 0 * honest(self, x).rem}),
+        )
+        assert not all(holds() for _ in range(40))
 
 
 # -- known answers and degenerate paths -------------------------------------------------------------------------------------

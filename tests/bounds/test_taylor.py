@@ -74,6 +74,33 @@ def test_functions_of_models_with_a_remainder(name: str) -> None:
             assert holds(found, lambda u, sign=sign, a=a: exact(value(a, u, 0) + sign * mpmath.mpf(float(a.rem[0]))), (0,))
 
 
+SLOPES = {
+    "gelu": lambda x: mpmath.ncdf(x) + x * mpmath.npdf(x),
+    "exp": mpmath.exp,
+    "inverse": lambda x: -1 / x**2,
+    "root": lambda x: -1 / (2 * x * mpmath.sqrt(x)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("swing", "rem"), [(0.0, 0.0), (1e-3, 0.0), (0.0, 1e-3), (0.25, 0.5)])
+def test_slopes_hold_wherever_the_argument_may_lie(name: str, swing: float, rem: float) -> None:
+    """At the inflections and the steepest places of GELU the bound of its slope is nearly attained."""
+    centres = [-1.4142135, -0.5, 0.0, 1e-3, 0.5, 1.4142135, 6.0] if name in ("gelu", "exp") else [1.0, 1.5, 40.0]
+    for centre in centres:
+        a = Model(torch.tensor([[centre], [swing]], dtype=torch.float64), torch.tensor([rem], dtype=torch.float64))
+        slope = mpmath.mpf(float(FUNCTIONS[name][0](a).slope))
+        for share in (-1, -0.5, 0, 0.5, 1):
+            assert abs(SLOPES[name](mpmath.mpf(centre) + share * (mpmath.mpf(swing) + mpmath.mpf(rem)))) <= slope
+
+
+def test_exponentials_that_underflow_at_the_centre_alone() -> None:
+    """exp(-746) is no float64, exp(-746 + 699 u) at u = 1 is 4e-21."""
+    a = Model(torch.zeros((9, 1), dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    a.coef[0], a.coef[1] = -746.0, 699.0
+    assert holds(compose(a, exponential(a)), lambda u: mpmath.exp(value(a, u, 0)), (0,))
+
+
 @given(st.floats(-690, 690, allow_nan=False))
 def test_exp_keeps_its_promise(x: float) -> None:
     found, loss = exp(torch.tensor([x], dtype=torch.float64))

@@ -88,8 +88,9 @@ def exponential(a: Model) -> Expansion:
     x, d = a.coef[0], a.degree
     value, loss = exp(x)
     swing = up(a.coef[1:].abs().sum(0))
-    grown, grown_loss = exp(up(swing + a.rem))
-    top = up(value * (1 + loss) * grown * (1 + grown_loss))
+    # Of the sum: where exp(c_0) underflows, its product with exp(swing) would be lost with it.
+    top, top_loss = exp(x + up(swing + a.rem) + 2 * U * x.abs())
+    top = up(top * (1 + top_loss)) + UNDERFLOW
     terms = [value / math.factorial(n) for n in range(d + 1)]
     errors = [up(each * (loss + 2 * U)) + UNDERFLOW for each in terms]
     left = up(top * raised(swing, d + 1) / math.factorial(d + 1) * (1 + gamma(2 * d + 8)))

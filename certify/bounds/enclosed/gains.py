@@ -33,19 +33,20 @@ def norm_upper(matrices: Tensor, squarings: int = SQUARINGS) -> Tensor:
     if matrices.shape[-1] > matrices.shape[-2]:
         matrices = matrices.transpose(-1, -2)
     n = matrices.shape[-2]
+    counted = 1 + matrices.shape[-2] * n * U  # a Frobenius norm sums more terms than `up` covers
     size = torch.linalg.matrix_norm(matrices, dim=(-2, -1)).clamp(min=1e-100)
     now = matrices / size[..., None, None]
     slack, logs = [], []
     for _ in range(squarings):
         now = now.transpose(-1, -2) @ now
-        slack.append(gamma(n + 4))  # ||now before||_F = 1 after scaling
+        slack.append(gamma(n + 5))  # ||now before||_F = 1 after scaling, to rounding
         scale = torch.linalg.matrix_norm(now, dim=(-2, -1)).clamp(min=1e-100)
         logs.append(scale)
         now = now / scale[..., None, None]
     bound = torch.ones_like(size)
     for step in range(squarings - 1, -1, -1):
-        bound = torch.sqrt(up(logs[step] * bound * (1 + 8 * U) + slack[step]))
-    return up(size * bound * (1 + 1e-12))
+        bound = torch.sqrt(up(logs[step] * bound * counted * (1 + 8 * U) + slack[step]))
+    return up(size * bound * counted * (1 + 1e-12))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp
 from certify.bounds.enclosed.graph import Graph, graph
 from certify.bounds.enclosed.layers import Attention, Transformer, is_transformer, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import TERMS, Model, gamma, require_full_products, to_bernstein, up
+from certify.bounds.enclosed.taylor import TERMS, Model, gamma, require_torch_products, to_bernstein, up
 from certify.networks.segment import Segment
 from certify.records import Refused
 
@@ -111,18 +111,18 @@ class Encloser:
     ) -> None:
         if degree is not None and not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
-        require_full_products()
+        require_torch_products()
         self.degree = degree
         self._pair = (model, reference, shipped)
         self._graphs: dict[tuple[int, ...], Graph] = {}
-        self._transformer = self._segment = None
-        if is_transformer(model):
-            widest = max(max(tensor.shape, default=0) for tensor in reference.values())
+        self._transformer = transformer(model, reference, shipped) if is_transformer(model) else None
+        self._segment: Segment | None = Segment(model, reference, shipped)
+        if self._transformer is not None:
+            # A convolution's sum goes over all axes but the first.
+            shapes = [t.shape if t.ndim < 4 else (len(t), t.shape[1:].numel()) for t in reference.values()]
+            widest = max(max(shape, default=0) for shape in shapes)
             if widest > TERMS:
                 raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
-            self._transformer = transformer(model, reference, shipped)
-        else:
-            self._segment = Segment(model, reference, shipped)
 
     def enclose(self, image: Tensor, *, tolerance: float = TOLERANCE, start: int = START, most: int = MOST) -> Enclosure:
         """Enclose the logits of one image (channels, height, width), or vector, on theta in [0, 1].
@@ -158,6 +158,7 @@ class Encloser:
         whole = Enclosure(mid, half, coef, rem, worst.steps, isinstance(net, Graph) and not net.moves)
         if self._segment is not None:
             _compare(whole, self._segment, image)
+            self._segment = None
         return whole
 
     def _network(self, image: Tensor) -> Transformer | Graph:
@@ -195,11 +196,11 @@ def _halves(piece: Piece) -> list[tuple[float, float]]:
 
 
 def _compare(found: Enclosure, segment: Segment, image: Tensor) -> None:
-    """The network as read against the network as run, at both ends of one sample: a wrong reading is refused."""
-    for theta, piece in ((0.0, 0), (1.0, -1)):
-        centre = (2.0 * theta - 1.0) ** np.arange(found.coef.shape[1]) @ found.coef[piece]
+    """The network as read against the network as run, at both ends of the first sample: a wrong reading is refused."""
+    first = (-1.0) ** np.arange(found.coef.shape[1]) @ found.coef[0]
+    for theta, centre, rem in ((0.0, first, found.rem[0]), (1.0, *found.last_logits())):
         off = np.abs(segment.logits(image[None], theta)[0] - centre)
-        if np.any(off > 1e3 * found.rem[piece] + 1e-9 * np.abs(centre).max()):
+        if np.any(off > rem + 1e-9 * np.abs(centre).max()):
             raise Refused(f"enclosure: the network as read and as run differ by {off.max():.3g} at theta = {theta:g}")
 
 

@@ -10,14 +10,13 @@ import numpy as np
 from certify.bounds.exact.affine import Moved
 from certify.bounds.exact.graph import Network, Step
 from certify.bounds.exact.trace import MOST_NUMBERS
-from certify.bounds.exact.tubes import Tube, require_plain_products
+from certify.bounds.exact.tubes import Tube
 from certify.records import Refused
 from certify.theory._arrays import Array
 
 
 def still_tubes(network: Network, image: Array) -> dict[int, Tube]:
     """Tubes of what does not move along the segment, by number of the result. image : (1, ...), taken as exact."""
-    require_plain_products()
     found = {0: Tube(image, np.zeros_like(image), np.zeros_like(image))}
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for number, step in enumerate(network.steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from certify.networks.loading import State as Loaded
 from certify.networks.segment import Segment, between
 from certify.records import Refused
 from certify.theory._arrays import Array, Whole, logits_and_labels
+from certify.theory.outward._rounding import require_full_products, require_ieee
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def exact(model: nn.Module, reference: State, shipped: State, images: Tensor, la
     Siblings: `exact_sequence` for several layers, `rational_path` without any rounding, `resolve` for other networks.
     Claims X8-path-variation, X2-ce-pairwise.
     """
+    require_ieee()
+    _require_plain_products()
     images = _checked(images)
     network = read(model, reference, shipped, images[:1])
     arrays = images.to(torch.float64).numpy()
@@ -194,6 +198,12 @@ def rational_path(model: nn.Module, reference: State, shipped: State, image: Ten
         return knots, np.repeat(fixed[len(network.steps)], 2, axis=0)
     knots = knots_of(network, fixed, knots)
     return knots, logits_at(network, fixed, knots)
+
+
+@lru_cache(maxsize=1)
+def _require_plain_products() -> None:
+    """Asked once: numpy's product has no modes to change."""
+    require_full_products(np.matmul)
 
 
 def _checked(images: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from certify.records import Refused
 from certify.theory._arrays import Array
-from certify.theory.outward._rounding import UNIT, gamma, require_ieee, up
+from certify.theory.outward._rounding import UNIT, gamma, up
 
 # Of float64 numbers in the proof, of fractions in the rational road.
 Values = npt.NDArray[Any]
@@ -59,18 +58,3 @@ def outward(value: Array, roundings: int) -> Array:
 def gamma_up(count: int) -> float:
     """k u / (1 - k u), rounded up."""
     return up(gamma(count), "gamma")
-
-
-@lru_cache(maxsize=1)
-def require_plain_products() -> None:
-    """Refuse an arithmetic or a matrix product for which |fl(W x) - W x| <= gamma_n |W| |x| fails.
-
-    Rows and columns of very different size are multiplied; a Strassen-like or an emulated product mixes them.
-    """
-    require_ieee()
-    generator = np.random.default_rng(0)
-    left, right = (generator.integers(-9, 10, (256, 256)).astype(np.float64) for _ in range(2))
-    scale = 2.0 ** np.where(np.arange(256) % 2, 60.0, -60.0)
-    swapped = scale[generator.permutation(256)]
-    if not np.array_equal((scale[:, None] * left) @ (right * swapped), scale[:, None] * (left @ right) * swapped):
-        raise Refused("arithmetic: the matrix product of this BLAS mixes rows of different size; no bound is sound here")

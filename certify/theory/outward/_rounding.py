@@ -6,6 +6,7 @@ are inexact, which their exact remainder tells.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -27,6 +28,31 @@ def require_ieee() -> None:
     nearest = (one + half)[0] == 1.0 and (one + 1.5 * half)[0] > 1.0 and (-one - half)[0] == -1.0
     if not nearest or (small * 0.5)[0] == 0.0 or (np.array([LEAST]) * 2.0**1000)[0] == 0.0:
         raise Refused("arithmetic: subnormal numbers are flushed to 0 or rounding is not to nearest; no bound is sound here")
+
+
+def require_full_products(times: Callable[[Array, Array], Array]) -> None:
+    """Refuse a matrix product for which |fl(A B) - A B| <= gamma_n |A| |B|, entry by entry, fails. By known answers:
+
+    - (1 + 2^-30)^2 rounds to 1 + 2^-29: TF32, bfloat16, float32 and sums in them lose the last bits;
+    - 2^-1022 / 2 is no 0: flushed subnormals;
+    - integers whose rows and columns are scaled by powers of two come out exactly: Strassen's, Winograd's and fixed-point
+      products mix numbers of different size.
+    """
+    require_ieee()
+    row = np.zeros((64, 64))
+    row[:, 0] = 1.0 + 2.0**-30
+    full = bool(np.all(times(row, np.ascontiguousarray(row.T)) == 1.0 + 2.0**-29))
+    small = np.eye(2) * 2.0**-1022
+    generator = np.random.default_rng(0)
+    left, right = (generator.integers(-9, 10, (256, 256)).astype(np.float64) for _ in range(2))
+    scale = 2.0 ** np.where(np.arange(256) % 2, 60.0, -60.0)
+    swapped = scale[generator.permutation(256)]
+    plain = np.array_equal(times(scale[:, None] * left, right * swapped), scale[:, None] * (left @ right) * swapped)
+    if not full or not plain or times(small, 0.5 * np.eye(2))[0, 0] == 0.0:
+        raise Refused(
+            "arithmetic: the matrix product is not float64 throughout, flushes subnormals or mixes rows of different size; "
+            "no bound is sound here"
+        )
 
 
 def two_sum(a: Array, b: Array | float) -> tuple[Array, Array]:
