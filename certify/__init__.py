@@ -2,6 +2,7 @@
 
 from certify.api import (
     Batch,
+    along,
     apply,
     bound,
     collect,
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Batch",
+    "along",
     "apply",
     "bound",
     "collect",

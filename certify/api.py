@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from certify.records import (
+    Bound,
     Certificate,
     Evidence,
     Guarantee,
@@ -157,13 +158,17 @@ def bound(
     tolerance: float = 1e-3,
     plan: Plan | None = None,
 ) -> Ladder:
-    """The ladder of a pair on `data`. `plan` adds the layer-by-layer part of a masked pair. See `certify.bounds.ladder`."""
+    """The ladder of a pair on `data`. `plan` adds the layer-by-layer part of a masked pair. See `certify.bounds.ladder`.
+
+    road : "resolved", or "exact", "enclosed" or "auto" for proved rungs beside the resolved ones, on every sample.
+    """
     from certify.bounds import ladder
     from certify.networks.loading import state_of
-    from certify.records.recipe import BoundsRecipe
+    from certify.records.recipe import ROADS, BoundsRecipe
 
-    if road != "resolved":
-        raise Usage(f"road {road!r} is not known; this version knows: resolved")
+    if road not in ("resolved", *ROADS):
+        raise Usage(f"road {road!r} is none of resolved, {', '.join(ROADS)}")
+    proved = {} if road == "resolved" else {"road": road}
     targets = describe(reference)
     return ladder(
         reference,
@@ -174,10 +179,25 @@ def bound(
         pair=_pair(reference, shipped, "masked" if plan is not None else "given"),
         split=data.digest,
         samples=data.samples,
-        settings=BoundsRecipe(tolerance=tolerance),
+        settings=BoundsRecipe(tolerance=tolerance, proved=len(data.images) if proved else 0, **proved),
         plan=plan,
         targets=targets,
     )
+
+
+def along(
+    reference: nn.Module, shipped: nn.Module, data: Batch, *, road: str = "resolved", tolerance: float = 1e-3
+) -> tuple[Bound, ...]:
+    """How far each logit and each difference to class C can move on the segment, by one road. See `certify.bounds.along`.
+
+    road : "measured", "resolved", "exact", "enclosed", "auto" or "norms".
+    """
+    from certify.bounds import along as walk
+    from certify.networks.loading import state_of
+    from certify.records.recipe import BoundsRecipe
+
+    ends, settings = (state_of(reference), state_of(shipped)), BoundsRecipe(tolerance=tolerance)
+    return walk(reference, *ends, data.images, data.labels, road=road, settings=settings)
 
 
 def evaluate(reference: nn.Module, shipped: nn.Module, data: Batch) -> Outcomes:

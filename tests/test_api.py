@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 import certify
 from certify.networks.loading import state_of
+from certify.networks.segment import Segment
 from certify.networks.vision import import_timm
+from certify.records import Usage
 from certify.records.recipe import RecoveryRecipe
 
 
@@ -67,3 +71,51 @@ def test_words_that_are_not_known_are_refused(model: torch.nn.Module, batch: cer
     evidence = certify.collect(model, targets, batch)
     with pytest.raises(certify.records.Refused, match="collect it again with grams among its parts"):  # type: ignore[attr-defined]
         certify.prune(model, evidence, method="cast", pattern="2:4")
+
+
+@pytest.mark.parametrize("road", ["measured", "resolved", "exact", "enclosed", "auto", "norms"])
+def test_every_road_in_one_form(road: str) -> None:
+    """One layer of a small ReLU network: every road bounds what a grid shows, class by class, and names its tier."""
+    torch.manual_seed(2)
+    reference = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(9, 12), torch.nn.ReLU(), torch.nn.Linear(12, 4)).eval()
+    shipped = copy.deepcopy(reference)
+    with torch.no_grad():
+        shipped[1].weight[::2, ::3] = 0
+    data = certify.Batch(torch.randn(20, 9, generator=torch.Generator().manual_seed(3)), np.arange(20) % 4)
+    rungs = {bound.quantity: bound for bound in certify.along(reference, shipped, data, road=road)}
+    tier = "resolved" if road in ("measured", "resolved") else "proved"
+    assert {bound.tier for bound in rungs.values()} == {tier} and {bound.unit for bound in rungs.values()} == {"logit"}
+    path = Segment(reference, state_of(reference), state_of(shipped)).path(data.images, np.linspace(0, 1, 201))
+    path = path[[0, -1]] if road == "measured" else path
+    moved = np.abs(path - path[-1]).max(axis=0)
+    if road == "norms":
+        assert set(rungs) == {"change"} and (rungs["change"].upper >= moved.max(axis=1)).all()
+        return
+    relative = path - path[:, np.arange(20), data.labels][..., None]
+    pairs = np.abs(relative - relative[-1]).max(axis=0)
+    for k in range(4):
+        for name, values in ((f"change.{k}", moved[:, k]), (f"pairwise.{k}", pairs[:, k])):
+            assert (rungs[name].upper + rungs[name].tolerance >= values - 1e-12).all(), name
+            if name.startswith("change"):
+                assert np.allclose(rungs[name].upper, values, rtol=0.05, atol=0.02), name
+    assert ("path_variation" in rungs) == (road not in ("measured", "enclosed"))
+
+
+def test_no_such_road(model: torch.nn.Module, batch: certify.Batch) -> None:
+    with pytest.raises(Usage, match="none of measured, resolved, auto, exact, enclosed, norms"):
+        certify.along(model, model, batch, road="short")
+    with pytest.raises(Usage, match="none of resolved, auto, exact, enclosed"):
+        certify.bound(model, model, batch, road="norms")
+
+
+def test_a_ladder_with_proofs_on_every_sample() -> None:
+    torch.manual_seed(4)
+    reference = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(9, 12), torch.nn.ReLU(), torch.nn.Linear(12, 4)).eval()
+    shipped = copy.deepcopy(reference)
+    with torch.no_grad():
+        shipped[1].weight[::2] *= 0.5
+    data = certify.Batch(torch.randn(10, 9), np.arange(10) % 4)
+    ladder = certify.bound(reference, shipped, data, road="exact")
+    assert not ladder.violations() and np.isfinite(ladder["proved_variation"].upper).all()
+    assert np.allclose(ladder["proved_variation"].upper, ladder["path_variation"].upper, rtol=0.02)
+    assert not any(bound.tier == "proved" for bound in certify.bound(reference, shipped, data).bounds)

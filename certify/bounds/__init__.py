@@ -4,5 +4,6 @@ from certify.bounds.ladder import ladder
 from certify.bounds.measured import measure
 from certify.bounds.proved import ProvedPath, prove
 from certify.bounds.resolved import ResolvedPath, resolve
+from certify.bounds.roads import along
 
-__all__ = ["ProvedPath", "ResolvedPath", "ladder", "measure", "prove", "resolve"]
+__all__ = ["ProvedPath", "ResolvedPath", "along", "ladder", "measure", "prove", "resolve"]

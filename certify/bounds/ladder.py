@@ -119,7 +119,7 @@ def _proved(
             road=settings.road,
             progress=lambda done, count: tell("proof", done / count),
         )
-        rungs, edges, notes = proved_rungs(path, len(images)), proved_edges(), [_proof(path)]
+        rungs, edges, notes = proved_rungs(path, len(images)), proved_edges(path), [_proof(path)]
         by_norms = norms(model, reference, shipped, first)
         rungs, edges = rungs + norm_rungs(by_norms, len(images)), edges + norm_edges()
         notes.append(norms_in_words(by_norms))

@@ -56,6 +56,7 @@ class ProvedPath:
     road          : "exact" or "enclosed".
     logits, error : (T, K) logits at theta = 1, and how far they may be off.
     change        : (T, K) max over theta of |z_k(theta) - z_k(1)|, logit units.
+    variation     : (T,) int max_k |z_k'|; inf on road "enclosed", which does not bound it.
     decided       : lead of argmax_k z_k(1).   labelled : lead of the true class, or of the decision where there are no labels.
     """
 
@@ -63,6 +64,7 @@ class ProvedPath:
     logits: np.ndarray
     error: np.ndarray
     change: np.ndarray
+    variation: np.ndarray
     decided: Lead
     labelled: Lead
 
@@ -80,6 +82,7 @@ def prove(
     *,
     labels: np.ndarray | None = None,
     road: str = "auto",
+    radius: float = 0.0,
     progress: Progress = lambda done, all_of_them: None,
 ) -> ProvedPath:
     """Bound the logits of each image (T, channels, height, width) along the whole segment.
@@ -88,6 +91,7 @@ def prove(
     road   : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows the same operations and
              GELU, wherever the change lies, and timm's ViT and DeiT; "auto" takes the first that knows the network, if that has
              at most 2^21 parameters. Anything else is refused, with what each road said.
+    radius : everything then holds for every input no entry of which is farther than this from the image's; "enclosed" alone.
     """
     if road not in ROADS:
         raise Usage(f"road {road!r} is none of {', '.join(ROADS)}")
@@ -95,10 +99,14 @@ def prove(
     if road == "auto" and size > AUTO_PARAMETERS:
         raise Refused(f"{size:,} parameters; road auto tries up to {AUTO_PARAMETERS:,}, road exact or enclosed any number")
     said = []
-    for name, way in (("exact", _exact), ("enclosed", _enclosed)):
+    for name in ("exact", "enclosed"):
         if road in ("auto", name):
             try:
-                return way(model, reference, shipped, images, labels, progress)
+                if name == "enclosed":
+                    return _enclosed(model, reference, shipped, images, labels, radius, progress)
+                if radius:
+                    raise Refused("a ball of inputs is not traced")
+                return _exact(model, reference, shipped, images, labels, progress)
             except Refused as error:
                 if road == name:
                     raise
@@ -124,7 +132,7 @@ def _exact(
         ends = [(tube, int(c), tube.centre[-1], tube.rem[-1]) for (_, tube), c in zip(found.tubes, classes, strict=True)]
         return np.stack([extent(*end).pairwise for end in ends])
 
-    return _assembled("exact", found.reference, error, found.change, labels, against)
+    return _assembled("exact", found.reference, error, found.change, found.max_norm, labels, against)
 
 
 def _enclosed(
@@ -133,18 +141,20 @@ def _enclosed(
     shipped: Mapping[str, Tensor],
     images: Tensor,
     labels: np.ndarray | None,
+    radius: float,
     progress: Progress,
 ) -> ProvedPath:
     encloser, found = Encloser(model, reference, shipped), []
     for number, image in enumerate(images):
-        found.append(encloser.enclose(image))
+        found.append(encloser.enclose(image, radius=radius))
         progress(number + 1, len(images))
     logits, error = (np.array(each) for each in zip(*(each.last_logits() for each in found), strict=True))
 
     def against(classes: np.ndarray) -> np.ndarray:
         return np.array([each.against(int(c)) for each, c in zip(found, classes, strict=True)])
 
-    return _assembled("enclosed", logits, error, np.array([each.deviation() for each in found]), labels, against)
+    change = np.array([each.deviation() for each in found])
+    return _assembled("enclosed", logits, error, change, np.full(len(change), np.inf), labels, against)
 
 
 def _assembled(
@@ -152,12 +162,13 @@ def _assembled(
     logits: np.ndarray,
     error: np.ndarray,
     change: np.ndarray,
+    variation: np.ndarray,
     labels: np.ndarray | None,
     against: Callable[[np.ndarray], np.ndarray],
 ) -> ProvedPath:
     decided = _lead(logits, error, change, logits.argmax(axis=1), against)
     labelled = decided if labels is None else _lead(logits, error, change, np.asarray(labels), against)
-    return ProvedPath(road, logits, error, change, decided, labelled)
+    return ProvedPath(road, logits, error, change, variation, decided, labelled)
 
 
 def _lead(

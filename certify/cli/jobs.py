@@ -149,6 +149,9 @@ def bound(
         str, typer.Option("--road", help="Also prove bounds on the shipped pairs: auto, exact or enclosed; RUN stays as it is.")
     ] = "",
     samples: Annotated[int, typer.Option("--samples", help="With --road: calibration samples.")] = 4,
+    radius: Annotated[
+        float, typer.Option("--radius", help="With --road: for every input within it, entry by entry, in the network's units.")
+    ] = 0.0,
     json: Json = False,
 ) -> None:
     """The ladder of each masked pair on the calibration split; with --road proven bounds on the logits of the whole segment."""
@@ -160,12 +163,13 @@ def bound(
     if samples < 1:
         raise Usage(f"--samples {samples} must be at least 1")
     with progress_bar(json) as progress:
-        found = prove_shipped(Run.open(folder), road, samples, progress)
+        found = prove_shipped(Run.open(folder), road, samples, radius, progress)
     rows = [
         {
             "plan": name,
             "road": path.road,
             "samples": len(path.logits),
+            "radius": radius,
             "decision_proved_unchanged": int(path.unchanged.sum()),
             "change": [float(each) for each in path.change.max(axis=1)],
         }

@@ -67,11 +67,11 @@ def recover_together(folder: Path, progress: Progress | None = None) -> Run:
         dist.destroy_process_group()
 
 
-def prove_shipped(run: Run, road: str, samples: int, progress: Progress) -> dict[str, ProvedPath]:
+def prove_shipped(run: Run, road: str, samples: int, radius: float, progress: Progress) -> dict[str, ProvedPath]:
     """Plan name -> proven bounds for the shipped network on the first calibration samples. The run folder stays as it is."""
     recipe = run.recipe()
     with run.alone(), threadpool_limits(recipe.threads):
-        return Job(run, recipe, progress).proved(road, samples)
+        return Job(run, recipe, progress).proved(road, samples, radius)
 
 
 def plan_beside(run: Run, wanted: PlanRecipe, progress: Progress) -> Plan:

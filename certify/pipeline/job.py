@@ -233,7 +233,7 @@ class Job(Guaranteeing):
             reads = [self.run.path("reference.safetensors"), folder / "plan.safetensors"]
             self._stage(f"ladder of {wanted.name}, masked", reads, [folder / "masked.ladder.parquet"], work)
 
-    def proved(self, road: str, samples: int) -> dict[str, ProvedPath]:
+    def proved(self, road: str, samples: int, radius: float) -> dict[str, ProvedPath]:
         """Plan name -> proven bounds for what it ships, on the first calibration samples."""
         images = self.samples.images(self.split.indices["calibration"][:samples])
         found = {}
@@ -246,6 +246,7 @@ class Job(Guaranteeing):
                 self.shipped_state(name),
                 images,
                 road=road,
+                radius=radius,
                 progress=lambda done, count, name=name: self.progress(f"{name}: sample {done} of {count}", done / count),
             )
         return found

@@ -89,7 +89,7 @@ def check_rungs(name: str, ladder: Ladder, chosen: Array, rerun: Rerun) -> str:
     for quantity, found in _formulas(rerun, {quantity: upper for quantity, (upper, _) in known.items()}).items():
         comparer.equal(quantity, found)
     _decisions(comparer, rerun, _paths(comparer, rerun))
-    _proved(comparer, rerun, rerun.path)
+    _proved(comparer, rerun, rerun.path, in_order=True)
     rest = [bound.quantity for bound in ladder.bounds if bound.quantity not in (*comparer.seen, *comparer.half_seen)]
     parts = [
         f"{len(comparer.seen)} rungs come out the same on {len(chosen)} samples",
@@ -236,15 +236,20 @@ def _decisions(comparer: _Comparer, rerun: Rerun, pairwise: Array) -> None:
 
 def check_proved(name: str, ladder: Ladder, chosen: Array, rerun: Rerun, path: Array) -> None:
     """Refuse a ladder with a proved rung that one of the networks on the path, (m, n, K) logits, escapes."""
-    _proved(_Comparer(name, chosen, ladder), rerun, path)
+    _proved(_Comparer(name, chosen, ladder), rerun, path, in_order=False)
 
 
-def _proved(comparer: _Comparer, rerun: Rerun, path: Array) -> None:
-    """Every point of the path lies inside what was proved: no value a sample of points gives is larger."""
+def _proved(comparer: _Comparer, rerun: Rerun, path: Array, *, in_order: bool) -> None:
+    """Every point of the path lies inside what was proved: no value a sample of points gives is larger.
+
+    in_order : the points are in the order of the segment, both ends included.
+    """
     change = path - rerun.reference
     size = np.abs(change).max(axis=(0, 2))
     pairwise = np.abs(change - _of(change, rerun.labels)[..., None]).max(axis=0)
-    comparer.at_least("proved_change", size)
+    for quantity in ("proved_change", "norms_change", "box_change"):
+        comparer.at_least(quantity, size)
+    comparer.at_least("proved_variation", _largest(np.diff(path, axis=0)).sum(axis=0) if in_order else size)
     comparer.at_least("ce_proved_pairwise", rerun.gained(pairwise))
     if comparer.has("proved_change"):
         comparer.at_least("ce_proved", rerun.cumulant(2 * comparer.known["proved_change"][0]))

@@ -115,7 +115,7 @@ def test_increases_bound_every_network_within(z: list[float], moves: list[float]
     pairwise = np.nextafter(change + change[:, [label]], np.inf)
     pairwise[0, label] = 0.0
     lead = Lead(np.array([label]), pairwise, pairwise, pairwise)
-    path = ProvedPath("enclosed", np.array([z]), np.full((1, 3), error), change, lead, lead)
+    path = ProvedPath("enclosed", np.array([z]), np.full((1, 3), error), change, np.zeros(1), lead, lead)
     upper, sharp = (float(each[0]) for each in increases(path))
     assert upper <= sharp
 

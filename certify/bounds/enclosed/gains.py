@@ -10,6 +10,7 @@ Rounding of the values at u = 0 is part of that bound. Source: methods/path-encl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -97,6 +98,14 @@ def spread(weights: Weights) -> Spread:
         return Spread(ends, torch.zeros_like(ends))
     rounding = up(U * torch.linalg.matrix_norm(weights.start.abs() + weights.step.abs(), dim=(-2, -1)))
     return Spread(torch.maximum(ends, up(norm_upper(weights.start + weights.step, 5) + rounding)), norm_upper(weights.step, 5))
+
+
+def ball(net: Transformer, tokens: int, radius: float) -> Tensor:
+    """(tokens,) how far embeddings move in l2 when no pixel moves by more than radius: ||W|| sqrt(pixels of a patch) radius."""
+    pixels = net.stem.weight.start.shape[-1]
+    reach = up(spread(net.stem.weight).most * math.sqrt(pixels) * (1 + 4 * U) * radius)
+    patches = tokens - (0 if net.prefix is None else net.prefix.start.shape[0])
+    return torch.cat([torch.zeros(tokens - patches, dtype=torch.float64), reach.expand(patches)])
 
 
 def normalisation(normed: Normed, norm: Norm, at: Pieces, around: Tube) -> tuple[Tensor, Tensor, Tensor]:

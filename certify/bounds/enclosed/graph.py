@@ -44,9 +44,10 @@ class Graph:
     widest: int
     moves: bool
 
-    def model(self, image: Tensor, at: Pieces, degree: int) -> Model:
-        """Logits of one image on the pieces; remainders are carried along entry by entry."""
+    def model(self, image: Tensor, at: Pieces, degree: int, radius: float = 0.0) -> Model:
+        """Logits of one image, no entry of it off by more than radius; remainders are carried along entry by entry."""
         start = constant(image.expand(len(at.mid), *image.shape), degree)
+        start = Model(start.coef, start.rem + radius)
         return self.run(start, lambda number, inputs: self.steps[number].operation.model(at, *inputs))
 
     def batch(self, numbers: int) -> int:

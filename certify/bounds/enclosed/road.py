@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp_gain
+from certify.bounds.enclosed.gains import BLOCKS, attention_gain, ball, head_gain, mlp_gain
 from certify.bounds.enclosed.graph import Graph, graph
 from certify.bounds.enclosed.layers import Attention, Transformer, is_transformer, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
@@ -124,14 +124,20 @@ class Encloser:
             if widest > TERMS:
                 raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
 
-    def enclose(self, image: Tensor, *, tolerance: float = TOLERANCE, start: int = START, most: int = MOST) -> Enclosure:
+    def enclose(
+        self, image: Tensor, *, radius: float = 0.0, tolerance: float = TOLERANCE, start: int = START, most: int = MOST
+    ) -> Enclosure:
         """Enclose the logits of one image (channels, height, width), or vector, on theta in [0, 1].
 
+        radius : of the ball |x_i - image_i| <= radius, in units of the network's input; the enclosure then holds for every x
+                 in it, and `deviation` bounds |z(x, theta) - z(x, 1)| for each. Pieces are chosen at the centre.
         start : equal pieces to begin with, a power of two, cut again where the path bends; those whose remainder is above
                 `tolerance` times the largest change of a logit are halved, up to `most` pieces in all, bends not counted.
         """
         if not torch.isfinite(image).all():
             raise Refused("enclosure: the image holds a value that is not finite")
+        if not 0.0 <= radius < np.inf:
+            raise Refused(f"enclosure: radius = {radius} is not a finite number of at least 0")
         if start < 1 or start & (start - 1):
             raise Refused(f"enclosure: start = {start} is not a power of two")
         image = image.detach().cpu().double()
@@ -153,13 +159,16 @@ class Encloser:
                 if not halves:
                     done.append(piece)
         done.sort(key=lambda piece: piece.mid)
-        worst = max(done, key=lambda piece: float(piece.rem.max()))
-        mid, half, coef, rem = (np.array([getattr(piece, name) for piece in done]) for name in ("mid", "half", "coef", "rem"))
-        whole = Enclosure(mid, half, coef, rem, worst.steps, isinstance(net, Graph) and not net.moves)
+        still = isinstance(net, Graph) and not net.moves
+        centre = _joined(done, still)
         if self._segment is not None:
-            _compare(whole, self._segment, image)
+            _compare(centre, self._segment, image)
             self._segment = None
-        return whole
+        if not radius:
+            return centre
+        chosen = [(piece.mid, piece.half) for piece in done]
+        some = [chosen[at : at + batch] for at in range(0, len(chosen), batch)]
+        return _joined([piece for pieces in some for piece in _walk(net, image, pieces, degree, radius)], still)
 
     def _network(self, image: Tensor) -> Transformer | Graph:
         if self._transformer is not None:
@@ -176,11 +185,23 @@ class Encloser:
         return net.batch(degree + 2)
 
 
+def _joined(pieces: Sequence[Piece], still: bool) -> Enclosure:
+    """Pieces in rising order as one enclosure."""
+    worst = max(pieces, key=lambda piece: float(piece.rem.max()))
+    mid, half, coef, rem = (np.array([getattr(piece, name) for piece in pieces]) for name in ("mid", "half", "coef", "rem"))
+    return Enclosure(mid, half, coef, rem, worst.steps, still)
+
+
 @torch.no_grad()
-def _walk(net: Transformer | Graph, image: Tensor, pieces: list[tuple[float, float]], degree: int) -> list[Piece]:
+def _walk(
+    net: Transformer | Graph, image: Tensor, pieces: list[tuple[float, float]], degree: int, radius: float = 0.0
+) -> list[Piece]:
     """Pieces (mid, half) of the segment, together. What is NaN or infinite has an infinite remainder."""
     at = Pieces(*(torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True)))
-    logits, steps = _through(net, image, at, degree) if isinstance(net, Transformer) else (net.model(image, at, degree), [])
+    if isinstance(net, Transformer):
+        logits, steps = _through(net, image, at, degree, radius)
+    else:
+        logits, steps = net.model(image, at, degree, radius), []
     known = torch.isfinite(logits.coef).all(0) & torch.isfinite(logits.rem)
     coef = torch.where(known, logits.coef, 0.0).transpose(0, 1).numpy()
     rem = torch.where(known, logits.rem, torch.inf).numpy()
@@ -204,13 +225,17 @@ def _compare(found: Enclosure, segment: Segment, image: Tensor) -> None:
             raise Refused(f"enclosure: the network as read and as run differ by {off.max():.3g} at theta = {theta:g}")
 
 
-def _through(net: Transformer, image: Tensor, at: Pieces, degree: int) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
+def _through(
+    net: Transformer, image: Tensor, at: Pieces, degree: int, radius: float
+) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
     """Through half-blocks: each begins with the polynomial alone, its remainder becomes the defect of that half-block.
 
     e' = B e + defect,   tokens' l2 norms; logits: remainder of the head plus R e
     """
     x = tokens_of(image, net, at, degree)
     error, x = _restart(x)
+    if radius:
+        error = up(error + ball(net, x.coef.shape[2], radius))
     steps = []
     for half, name in zip(net.halves, net.names, strict=True):
         if isinstance(half, Attention):

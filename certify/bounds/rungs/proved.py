@@ -30,11 +30,17 @@ def proved_rungs(path: ProvedPath, samples: int) -> list[Bound]:
         ("may_lose_proved", "may lose on the segment, proved", "decision", "X6-margin-pairwise", may_lose),
         ("may_change_proved", "decision may differ on the segment, proved", "decision", "X6-margin-pairwise", ~path.unchanged),
     )
-    return [proved_rung(samples, *rung) for rung in rungs]
+    found = [proved_rung(samples, *rung) for rung in rungs]
+    if np.isfinite(path.variation).all():
+        claim = CLAIM[path.road]
+        found.append(proved_rung(samples, "proved_variation", "path variation, proved", "logit", claim, path.variation))
+    return found
 
 
-def proved_edges() -> list[Edge]:
+def proved_edges(path: ProvedPath) -> list[Edge]:
+    variation = [Edge("path_variation", "proved_variation", "X8-path-variation")] if np.isfinite(path.variation).all() else []
     return [
+        *variation,
         Edge("path_change", "proved_change", "X8-path-variation"),
         Edge("ce_change", "ce_proved_pairwise", "X2-ce-pairwise"),
         Edge("ce_proved_pairwise", "ce_proved", "X2-ce-pairwise"),
