@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from certify.bounds.enclosed import Encloser
+from certify.bounds.enclosed import Encloser, Enclosure
 from certify.bounds.exact import exact, extent
 from certify.records import Refused, Usage
 from certify.records.recipe import ROADS
@@ -145,9 +149,12 @@ def _enclosed(
     progress: Progress,
 ) -> ProvedPath:
     encloser, found = Encloser(model, reference, shipped), []
-    for number, image in enumerate(images):
-        found.append(encloser.enclose(image, radius=radius))
-        progress(number + 1, len(images))
+    with _workers() as each:
+        # The first alone: it reads the network and runs it once.
+        first = encloser.enclose(images[0], radius=radius)
+        for number, path in enumerate(chain([first], each(lambda image: encloser.enclose(image, radius=radius), images[1:]))):
+            found.append(path)
+            progress(number + 1, len(images))
     logits, error = (np.array(each) for each in zip(*(each.last_logits() for each in found), strict=True))
 
     def against(classes: np.ndarray) -> np.ndarray:
@@ -155,6 +162,18 @@ def _enclosed(
 
     change = np.array([each.deviation() for each in found])
     return _assembled("enclosed", logits, error, change, np.full(len(change), np.inf), labels, against)
+
+
+@contextmanager
+def _workers() -> Iterator[Callable[..., Iterable[Enclosure]]]:
+    """map() over as many samples at once as torch has threads, each sample on one: the same numbers for any count."""
+    count = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(1)) as pool:
+            torch.set_num_threads(1)
+            yield pool.map
+    finally:
+        torch.set_num_threads(count)
 
 
 def _assembled(

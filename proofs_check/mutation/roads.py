@@ -68,6 +68,13 @@ EDITS = (
         "errors of the half-blocks are forgotten at the head",
         "bounds/test_attack",
     ),
+    _edit(
+        "bounds/enclosed/gains",
+        "scaled = self.blocks * share.sqrt()",
+        "scaled = self.blocks * share",
+        "other weights than Cauchy's",
+        "bounds/test_enclosed",
+    ),
     _edit(_AFFINE, "8 * UNIT * (np.abs(start.centre)", "0 * UNIT * (np.abs(start.centre)", "rounding on the way", _EXACT),
     _edit(_AFFINE, "width * (start.rem + end.rem) + 2.0", "width * 0.0 + 2.0", "ends that tilt the way", _EXACT),
     _edit(_AFFINE, "y.drift + 2 * UNIT * (left + right)", "y.drift", "a sum's rounding in its drift", _EXACT),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from certify.bounds.enclosed import Encloser, gains
-from certify.bounds.enclosed.gains import attention_gain, head_gain, mlp_gain
+from certify.bounds.enclosed.gains import Gain, attention_gain, head_gain, mlp_gain
 from certify.bounds.enclosed.layers import Attention, transformer
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
 from certify.bounds.enclosed.taylor import Model
@@ -137,7 +137,7 @@ def half_way(variant: str, seed: int, error: float) -> list[tuple[Any, ...]]:
         e = torch.full(x.rem.shape[:2], error, dtype=torch.float64)
         if isinstance(half, Attention):
             out, way = attention(x, half, at)
-            gain = attention_gain(half, way, at, e)
+            gain = attention_gain(half, way, at, e).norms()
         else:
             out, way = mlp(x, half, at)
             gain = torch.diag_embed(mlp_gain(half, way, at, e))
@@ -217,6 +217,50 @@ def test_gains_of_the_head(variant: str) -> None:
                 exact = network.forward_head(network.norm(tokens[None]))[0]
             off = (exact - torch.einsum("k,kmc->mc", powers, logits.coef)[0]).abs()
             assert (off <= reach[0] @ e[0] + logits.rem[0] + 1e-13).all()
+
+
+def pushed(gain: Gain, error: Tensor, generator: torch.Generator) -> Tensor:
+    """(pieces, tokens) the largest ||sum_j J_ij r_j|| found: random r of norms e_j, turned towards what they give."""
+    assert gain.blocks is not None
+    pieces, tokens, _, dim, _ = gain.blocks.shape
+    r = torch.randn((pieces, tokens, tokens, dim), generator=generator, dtype=torch.float64)
+    best = torch.zeros((pieces, tokens), dtype=torch.float64)
+    for _ in range(20):
+        r = r / r.norm(dim=-1, keepdim=True).clamp(min=1e-300) * error[:, None, :, None]
+        out = torch.einsum("mijab,mijb->mia", gain.blocks, r)
+        best = torch.maximum(best, out.norm(dim=-1))
+        r = torch.einsum("mijab,mia->mijb", gain.blocks, out)
+    return best
+
+
+@pytest.mark.claim("PE5-token-spread")
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1, 2, 5]),
+    st.sampled_from([1, 3, 8]),
+    st.sampled_from(["any", "aligned", "one", "zero"]),
+)
+def test_a_spread_bounds_every_error_within(seed: int, tokens: int, dim: int, kind: str) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.randn((2, tokens, tokens, dim, dim), generator=generator, dtype=torch.float64)
+    if kind == "aligned":
+        w, x = torch.randn((2, dim), generator=generator, dtype=torch.float64)
+        blocks = torch.outer(w, x).expand(2, tokens, tokens, dim, dim).clone()
+    error = torch.rand((2, tokens), generator=generator, dtype=torch.float64) * 10.0 ** torch.randint(
+        -12, 1, (1,), generator=generator
+    )
+    if kind == "one":
+        error[:, 1:] = error[:, 1:] * 1e-18
+    elif kind == "zero":
+        error[:] = 0.0
+    gain = Gain(blocks, torch.zeros((2, tokens, tokens), dtype=torch.float64))
+    spread, found, summed = gain.spread(error), pushed(gain, error, generator), (gain.norms() * error[:, None]).sum(-1)
+    assert (spread >= found * (1 - 1e-12)).all() and (spread <= 1.5 * summed + 1e-280).all()
+    if kind == "aligned":
+        assert torch.allclose(spread, found, rtol=1e-5, atol=0.0), "equality where all blocks are one of rank one"
+    rest = Gain(blocks, torch.ones((2, tokens, tokens), dtype=torch.float64)).spread(error)
+    assert (rest >= spread + error.sum(-1, keepdim=True) * (1 - 1e-12)).all(), "what blocks are off by comes on top"
 
 
 @pytest.mark.parametrize("planted", ["gain of values", "tube", "slope of gelu", "key path"])

@@ -100,3 +100,20 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     said = jobs.certify("bound", tmp_path / "run", "--road", "exact", "--samples", "1")
     assert said.code == 3 and "layers change" in said.err
     assert jobs.certify("bound", tmp_path / "run", "--road", "auto", "--samples", "0").code == 2
+
+
+def test_samples_side_by_side_give_the_same_numbers() -> None:
+    model, images = chain(nn.GELU, 5), torch.randn(7, 6)
+    shipped = thinned(model, "1.weight", "3.weight", "5.weight")
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            seen: list[int] = []
+            found.append(
+                prove(model, state_of(model), shipped, images, progress=lambda done, count, seen=seen: seen.append(done))
+            )
+            assert torch.get_num_threads() == threads and seen == list(range(1, 8))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(found[0].change, found[1].change) and np.array_equal(found[0].logits, found[1].logits)

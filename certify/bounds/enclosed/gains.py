@@ -130,8 +130,49 @@ def normalisation(normed: Normed, norm: Norm, at: Pieces, around: Tube) -> tuple
     return matrix, up(largest * around.inverse), up(move + rounding)
 
 
-def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor) -> Tensor:
-    """(pieces, tokens, tokens) B of x + attention(x).
+@dataclass(frozen=True)
+class Gain:
+    """Blocks of the derivative of a half-block: J_ij within `rest` of `blocks` in spectral norm, on the tube.
+
+    blocks : (pieces, tokens, tokens, dim, dim), or None where they are too many. rest : (pieces, tokens, tokens), all where None.
+    """
+
+    blocks: Tensor | None
+    rest: Tensor
+
+    def norms(self) -> Tensor:
+        """(pieces, tokens, tokens) B_ij >= ||J_ij||_2."""
+        return self.rest if self.blocks is None else up(norm_upper(self.blocks) + self.rest)
+
+    def spread(self, error: Tensor) -> Tensor:
+        """(pieces, tokens) at least ||sum_j J_ij r_j||_2 for all ||r_j||_2 <= e_j.
+
+            ||J_ii|| e_i + sqrt(sum_{j != i} e_j  ||sum_{j != i} e_j J_ij J_ij^T||_2) + sum_j rest_ij e_j
+
+        By Cauchy and Schwarz, with the weights e_j; never more than sum_j ||J_ij|| e_j, up to how well norms are bounded.
+        Claim PE5-token-spread.
+        """
+        rest = up((self.rest * error[:, None]).sum(-1))
+        if self.blocks is None:
+            return rest
+        pieces, tokens, _, dim, _ = self.blocks.shape
+        own = torch.arange(tokens)
+        size = error.amax(-1).clamp(min=1e-300)
+        share = error / size[:, None]
+        scaled = self.blocks * share.sqrt()[:, None, :, None, None]
+        scaled[:, own, own] = 0.0
+        rows = scaled.transpose(2, 3).reshape(pieces, tokens, dim, tokens * dim)
+        squares = rows @ rows.transpose(-1, -2)
+        # Rounding of the products, of the square root and of the scaling: by the trace, which is the sum of all squares.
+        trace = squares.diagonal(dim1=-2, dim2=-1).sum(-1) * (1 + gamma(tokens * dim + dim + 8))
+        most = up(norm_upper(squares) + gamma(tokens * dim + 16) * trace)
+        others = up((share[:, None] * (1.0 - torch.eye(tokens, dtype=share.dtype))).sum(-1) * (1 + gamma(tokens + 4)))
+        alone = up(norm_upper(self.blocks[:, own, own]) * error)
+        return up(alone + size[:, None] * torch.sqrt(up(others * most)) + rest)
+
+
+def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor) -> Gain:
+    """Blocks of the derivative of x + attention(x).
 
     J_ij = 1 I + M_ij L_j,   M_ij = sum_h P_ij W_O W_V + W_O (v_j - o_i) P_ij (s q_i)^T W_K
                                     + [i = j] W_O (sum_k P_ik (v_k - o_i) s k_k^T) W_Q
@@ -221,7 +262,7 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     unit = torch.eye(tokens, dtype=block_norm.dtype)
     if tokens * tokens * dim * dim > BLOCKS:
         scale_top = 1.0 if half.layer_scale is None else up(half.layer_scale.size().max())
-        return up(unit + scale_top * block_norm * largest[:, None])
+        return Gain(None, up(unit + scale_top * block_norm * largest[:, None]))
 
     left = torch.einsum("mhdw,mhijw->mhijd", now["o"], gap)
     blocks = torch.einsum("mhij,mhde->mijde", p, values)
@@ -236,7 +277,7 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     rest = up(change * largest[:, None] + block_norm * move[:, None] + lost)
     if half.layer_scale is not None:
         rest = _rescaled(rest, up(block_norm * largest[:, None]), half.layer_scale, at)
-    return up(norm_upper(jacobian) + rest)
+    return Gain(jacobian, rest)
 
 
 def _rescaled(rest: Tensor, size: Tensor, scale: Weights, at: Pieces) -> Tensor:

@@ -20,14 +20,14 @@ from certify.records import Refused
 
 DEGREE, FLAT, START, MOST = 8, 4, 8, 512
 # A piece is halved until its remainder is at most this share of the largest change found.
-TOLERANCE = 2e-3
+TOLERANCE = 1e-2
 # Numbers that the derivative blocks of one batch of pieces may hold.
-ROOM = 2**25
+ROOM = 2**21
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one half-block of one piece contributed: largest row sum of its gain, its defect, the error after it (token l2)."""
+    """What one half-block of one piece contributed: growth of the largest error, its defect, the error after it (token l2)."""
 
     name: str
     gain: float
@@ -131,8 +131,9 @@ class Encloser:
 
         radius : of the ball |x_i - image_i| <= radius, in units of the network's input; the enclosure then holds for every x
                  in it, and `deviation` bounds |z(x, theta) - z(x, 1)| for each. Pieces are chosen at the centre.
-        start : equal pieces to begin with, a power of two, cut again where the path bends; those whose remainder is above
-                `tolerance` times the largest change of a logit are halved, up to `most` pieces in all, bends not counted.
+        start : equal pieces to begin with, a power of two, more where the first is vacuous, cut again where the path bends;
+                those whose remainder is above `tolerance` times the largest change of a logit are halved, up to `most` pieces
+                in all, bends not counted.
         """
         if not torch.isfinite(image).all():
             raise Refused("enclosure: the image holds a value that is not finite")
@@ -144,6 +145,9 @@ class Encloser:
         net = self._network(image)
         bends = [] if isinstance(net, Transformer) else net.bends(image)
         degree = self.degree or (FLAT if bends else DEGREE)
+        if isinstance(net, Transformer) and most > start:
+            count = _first_finite(net, image, degree, start, most)
+            start, most = (count, most) if count else (start, start)
         edges = sorted({k / start for k in range(start + 1)} | set(bends))
         done: list[Piece] = []
         waiting = [((low + high) / 2, (high - low) / 2) for low, high in pairwise(edges)]
@@ -183,6 +187,17 @@ class Encloser:
             tokens, dim = net.positions.start.shape
             return max(1, ROOM // (tokens * tokens * min(dim * dim, BLOCKS // (tokens * tokens) + 1)))
         return net.batch(degree + 2)
+
+
+def _first_finite(net: Transformer, image: Tensor, degree: int, start: int, most: int) -> int:
+    """Equal pieces to begin with: doubled until the one at the shipped end has a finite remainder; 0 where none has."""
+    count = start
+    while count <= most:
+        (piece,) = _walk(net, image, [(0.5 / count, 0.5 / count)], degree)
+        if np.isfinite(piece.rem).all():
+            return count
+        count *= 2
+    return 0
 
 
 def _joined(pieces: Sequence[Piece], still: bool) -> Enclosure:
@@ -240,15 +255,14 @@ def _through(
     for half, name in zip(net.halves, net.names, strict=True):
         if isinstance(half, Attention):
             out, way = attention(x, half, at)
-            gain = attention_gain(half, way, at, error)
-            spread, rows = up((gain * error[:, None]).sum(-1)), gain.sum(-1)
+            spread = attention_gain(half, way, at, error).spread(error)
         else:
             out, way = mlp(x, half, at)
-            rows = mlp_gain(half, way, at, error)
-            spread = up(rows * error)
+            spread = up(mlp_gain(half, way, at, error) * error)
         defect, x = _restart(out)
+        gain = spread.amax(-1) / error.amax(-1).clamp(min=1e-300)
         error = up(spread + defect)
-        steps.append((name, rows.amax(-1), defect.amax(-1), error.amax(-1)))
+        steps.append((name, gain, defect.amax(-1), error.amax(-1)))
     logits, way = head(x, net, at)
     reach = head_gain(net, x.coef.shape[2], way, at, error)
     return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps

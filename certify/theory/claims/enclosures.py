@@ -41,4 +41,14 @@ CLAIMS: tuple[Claim, ...] = (
         "certify.bounds.enclosed.gains.norm_upper",
         checks=("property",),
     ),
+    Claim(
+        "PE5-token-spread",
+        "Errors of several tokens add up in one norm",
+        r"$\|\sum_jJ_jr_j\|_2\le\big(\sum_je_j\big)^{1/2}\,\big\|\sum_je_jJ_jJ_j^\top\big\|_2^{1/2}\le\sum_j\|J_j\|_2e_j$ "
+        r"for all $\|r_j\|_2\le e_j$; equality for $J_j=wx^\top$",
+        (r"$e_j\ge0$",),
+        "Cauchy–Schwarz with weights $e_j$ on $w^\\top\\sum_jJ_jr_j$",
+        "certify.bounds.enclosed.gains.Gain.spread",
+        checks=("property",),
+    ),
 )
