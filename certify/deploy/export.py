@@ -86,7 +86,7 @@ def export(
     images: Tensor | None = None,
     threads: int = 1,
 ) -> Exported:
-    """Write one file and its description (NAME.json beside it), after reading it again.
+    """Write one file, and its description beside it under its name and .json, after reading it again.
 
     edits, pattern : of the plan that pruned `state`, or `zeros_of` it.
     images         : (B, C, H, W), B >= 2; format onnx compares torch and onnxruntime on them.
@@ -114,7 +114,7 @@ def export(
         raise
     dense = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     found = Exported(path, form, named or hashed, hashed, size, dense, checked, details)
-    write_json(path.with_suffix(".json"), found.to_json())
+    write_json(folder / f"{path.name}.json", found.to_json())
     return found
 
 
