@@ -134,6 +134,7 @@ def _tell(found: Watch, evidence: float, json: bool) -> None:
     seen = f"{found.failures:,} of {found.samples:,} predictions differ ({rate}), level {found.level:g}"
     odds = f"evidence {evidence:.3g} of {1 / found.alpha:g} wanted"
     if found.fired:
-        out.print(f"ALARM at line {found.fired:,}: {seen}; {odds}. False with chance at most {found.alpha:g}.")
+        held = ", if the certificate's limit holds" if found.source else ""
+        out.print(f"ALARM at line {found.fired:,}: {seen}; {odds}. False with chance at most {found.alpha:g}{held}.")
     else:
         out.print(f"quiet: {seen}; {odds}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -100,11 +99,12 @@ def in_torch(recipe: Recipe, checkpoint: Checkpoint, source: str, runs: str = "f
 
 def in_onnxruntime(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """Images to logits by an ONNX graph. `ImportError`, with a sentence, where the packages for it are absent."""
-    found = {name: importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")}
-    if None in found.values():
-        raise ImportError(f"{' and '.join(name for name, spec in found.items() if spec is None)} not installed, not checked")
-    onnx, runtime = (importlib.import_module(name) for name in found)
-    options = runtime.SessionOptions()
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as missing:
+        raise ImportError(f"{missing.name} is not installed, so its graph was not run") from None
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
     data = read_bytes(path)
 
@@ -112,14 +112,14 @@ def in_onnxruntime(path: Path) -> Callable[[np.ndarray], np.ndarray]:
         try:
             tensors = onnx.load_from_string(data).graph.initializer
             outside = [tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL]
-            session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"]) if not outside else None
-            starts = range(0, len(images), BATCH) if session else ()
-            batches = [session.run(None, {session.get_inputs()[0].name: images[i : i + BATCH]})[0] for i in starts if session]
+            if outside:
+                raise ValueError(f"{outside[0]} lies in a file of its own, which the hash of this one does not cover")
+            session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            (entry,) = session.get_inputs()
+            batches = [session.run(None, {entry.name: images[i : i + BATCH]})[0] for i in range(0, len(images), BATCH)]
         except Exception as error:  # the libraries' errors share no base
             first = (str(error).splitlines() or [""])[0]
             raise Refused(f"{path}: onnxruntime cannot run it ({type(error).__name__}: {first})") from None
-        if outside:
-            raise Refused(f"{path}: {outside[0]} lies in a file of its own, which the hash of this one does not cover")
         return np.concatenate(batches).astype(np.float64)
 
     return run
