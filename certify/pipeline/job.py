@@ -264,7 +264,7 @@ class Job(Guaranteeing):
 
             def ship(name: str = name, file: Path = file, graph: bool = graph) -> None:
                 if graph:
-                    Graph(Path(self.recipe.shipped), self.recipe.threads)
+                    self._check_graph(Path(self.recipe.shipped))
                     atomic_write(file, read_bytes(Path(self.recipe.shipped)))
                 else:
                     save_state(file, self.shipped(name))
@@ -280,6 +280,12 @@ class Job(Guaranteeing):
 
             reads = [self.run.path("reference.safetensors"), file]
             self._stage(f"ladder of {name}, shipped", reads, [folder / "ladder.parquet"], bound)
+
+    def _check_graph(self, path: Path) -> None:
+        """Refuse an ONNX file that cannot run on this data, before the certification split is looked at."""
+        logits = Graph(path, self.recipe.threads)(self.samples.images(self.split.indices["calibration"][:2]))
+        if logits.shape[1] != self._classes():
+            raise Refused(f"{path}: returns {logits.shape[1]} logits, {self.recipe.model.name} has {self._classes()}")
 
     def shipped(self, name: str) -> State:
         """The network a plan ships: the masked one, fine-tuned. Reads the folder and leaves no file but the fit's own state."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jobs
+import numpy as np
 import onnx
 import pytest
 import yaml
@@ -172,6 +173,20 @@ def test_an_onnx_file_without_the_packages_is_refused(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     said = compare(finished, pairs / "files" / "model.onnx", tmp_path / "out")
     assert said.code == 3 and "onnxruntime is not installed" in said.err and said.err.count("\n") == 1
+
+
+def test_a_graph_of_other_images_or_classes_is_refused_before_anybody_looks(pairs: Path, finished: Path, tmp_path: Path) -> None:
+    model = onnx.load(pairs / "files" / "model.onnx")
+    (head,) = (node for node in model.graph.node if "logits" in node.output)
+    head.output[0] = "all"
+    for name, value in (("from", 0), ("to", 7), ("axis", 1)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([value]), name))
+    model.graph.node.append(onnx.helper.make_node("Slice", ["all", "from", "to", "axis"], ["logits"]))
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    onnx.save(model, tmp_path / "seven.onnx")
+    said = compare(finished, tmp_path / "seven.onnx", tmp_path / "out")
+    assert said.code == 3 and "returns 7 logits, vit_tiny_patch16_224 has 10" in said.err
+    assert not list(tmp_path.rglob("*looks*"))
 
 
 def test_a_planted_number_makes_another_network(pairs: Path, finished: Path, tmp_path: Path) -> None:
