@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from certify.cli import inspect, jobs, speed
+from certify.cli import canary, inspect, jobs, ship, speed
 from certify.records import CertifyError
 
 app = typer.Typer(
@@ -33,7 +33,11 @@ for verb in (
     inspect.verify,
     inspect.size,
     inspect.report,
+    ship.export,
     speed.speed,
+    ship.card,
+    ship.diff,
+    canary.canary,
 ):
     app.command()(verb)
 

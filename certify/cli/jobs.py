@@ -234,11 +234,25 @@ def compare(
         float, typer.Option("--calibration", help="Samples for the ladder: a share, the rest then certifies, or a count.")
     ] = 0.2,
     delta: Annotated[float, typer.Option("--delta", help="Error probability all statements share.")] = 0.05,
+    share: Annotated[
+        float, typer.Option("--share", help="Part of delta to spend here; the rest is left for other files on the same images.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the splits.")] = 0,
     threads: Annotated[int, typer.Option("-j", "--workers", help="Threads; results are the same bytes for the same number.")] = 1,
+    runs: Annotated[
+        str,
+        typer.Option(
+            "--runs", help="How SHIPPED is deployed: float32, bfloat16 or onnxruntime; as the file asks where not given."
+        ),
+    ] = "",
     json: Json = False,
 ) -> None:
-    """Bounds and guarantees for an existing pair of checkpoints; no plan needed."""
+    """Bounds and guarantees for an existing pair of checkpoints; no plan needed.
+
+    SHIPPED is run as it is deployed: a file of bfloat16, 2:4 compressed or not, in bfloat16; an ONNX file through onnxruntime.
+    """
+    from certify.networks.running import runs_of
+
     embedded = data_dir == "digits"
     if not calibration > 0:
         raise Usage(f"--calibration {calibration} must be positive")
@@ -249,7 +263,8 @@ def compare(
         seed=seed,
         threads=threads,
         splits=SplitRecipe(seed, 0, calibration, 0, 1 - calibration if calibration < 1 else 0.8),
-        guarantees=GuaranteeRecipe(delta, 1.0, ("disagreement",) if labels == "none" else ("disagreement", "accuracy_drop")),
+        guarantees=GuaranteeRecipe(delta, share, ("disagreement",) if labels == "none" else ("disagreement", "accuracy_drop")),
+        runs=runs or runs_of(shipped),
     )
     _go(recipe, out_folder, "report", json)
 

@@ -9,6 +9,7 @@ import certify
 from certify.records import Certificate, Choice, Guarantee, Ladder, Plan
 from certify.records.files import read_json
 from certify.records.hashing import sha256_file
+from certify.records.recipe import RUNS
 from certify.risk import SHIFTS
 
 if TYPE_CHECKING:
@@ -18,14 +19,20 @@ GIVEN = "given"
 JUDGED_FILES = ("outcomes.parquet", "plan.json", "plan.safetensors")
 
 
-def certified_files(name: str, judged: Sequence[str] = ()) -> list[str]:
+def network_file(runs: str) -> str:
+    """The file of the shipped network in the folder of its plan; `runs` is a word of `records.recipe.RUNS`."""
+    return "model.onnx" if runs == "onnxruntime" else "model.safetensors"
+
+
+def certified_files(name: str, judged: Sequence[str] = (), runs: str = RUNS[0]) -> list[str]:
     """The files of a run, relative to its folder, whose hashes the certificate of one plan states.
 
     judged : the plans one was chosen among; the choice rests on what each of them did.
+    runs   : how the shipped network runs; an ONNX graph has no segment of weights to the reference, and so no ladder.
     """
     shared = ["recipe.toml", "env.json", "splits.json", "reference.json", "reference.safetensors", "targets.json"]
     shared += ["evidence.safetensors", "spectra.parquet"]
-    own = ["model.safetensors", "ladder.parquet", "outcomes.parquet", "guarantee.json"]
+    own = [network_file(runs), *([] if runs == "onnxruntime" else ["ladder.parquet"]), "outcomes.parquet", "guarantee.json"]
     own += [] if name == GIVEN else ["plan.json", "plan.safetensors", "masked.ladder.parquet"]
     others = [f"plans/{plan}/{file}" for plan in judged if plan != name for file in JUDGED_FILES]
     return shared + [f"plans/{name}/{file}" for file in own] + (["choice.json", *others] if judged else [])
@@ -59,7 +66,7 @@ def certificate(job: Job, name: str) -> Certificate:
         family["choice"] = choice.alpha
     return Certificate(
         pair=job.pair(name),
-        files={file: sha256_file(run.path(*file.split("/"))) for file in certified_files(name, job.judged)},
+        files={file: sha256_file(run.path(*file.split("/"))) for file in certified_files(name, job.judged, recipe.runs)},
         guarantees=guarantees,
         claims=tuple(sorted(claims)),
         about={
@@ -85,5 +92,6 @@ def certificate(job: Job, name: str) -> Certificate:
             "looks": spoken["looks"],
             "ladders": ladders,
             **({} if choice is None else {"choice": choice.to_json()}),
+            **({} if recipe.runs == RUNS[0] else {"runs": recipe.runs}),
         },
     )

@@ -8,6 +8,7 @@ from typing import Any
 from certify.bounds import measure
 from certify.data.register import look, register_path
 from certify.networks.ceilings import loss_ceiling
+from certify.networks.running import arithmetic
 from certify.pipeline.workspace import Workspace
 from certify.records import Outcomes, Plan, Usage
 from certify.records.files import write_json
@@ -48,7 +49,7 @@ class Guaranteeing(Workspace):
             def watch(name: str = name, folder: Path = folder) -> None:
                 self._outcomes(name).save(folder / "outcomes.parquet")
 
-            reads = [self.run.path("reference.safetensors"), folder / "model.safetensors", self.run.path("splits.json")]
+            reads = [self.run.path("reference.safetensors"), self.shipped_file(name), self.run.path("splits.json")]
             self._stage(f"outcomes of {name}", reads, [folder / "outcomes.parquet"], watch)
 
             def state(name: str = name, folder: Path = folder) -> None:
@@ -98,7 +99,7 @@ class Guaranteeing(Workspace):
 
     def _outcomes(self, name: str) -> Outcomes:
         indices = self.split.indices["certification"]
-        networks = (self.model(self.reference_state), self.model(self.shipped_state(name)))
+        networks = (self.model(self.reference_state), self.shipped_network(name))
         logits = measure(networks, self.samples.images, indices)
         return Outcomes(
             pair=self.pair(name),
@@ -107,5 +108,5 @@ class Guaranteeing(Workspace):
             labels=None if self.samples.labels is None else self.samples.labels[list(indices)],
             reference=logits[0],
             shipped=logits[1],
-            arithmetic={"numbers": "float32", "device": "cpu", "threads": self.recipe.threads},
+            arithmetic=arithmetic(self.recipe.runs, self.recipe.threads),
         )

@@ -12,6 +12,7 @@ import torch
 
 from certify.bounds import ProvedPath, ladder, prove
 from certify.data.splitting import split
+from certify.deploy import two_four
 from certify.networks.loading import (
     State,
     build,
@@ -22,6 +23,7 @@ from certify.networks.loading import (
     state_of,
 )
 from certify.networks.masking import masked_state, masks
+from certify.networks.running import Graph, compressed, widened
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
@@ -38,7 +40,7 @@ from certify.records import (
     Usage,
     save_spectra,
 )
-from certify.records.files import read_json, write_json
+from certify.records.files import atomic_write, read_bytes, read_json, write_json
 from certify.records.hashing import sha256_json
 from certify.records.recipe import PlanRecipe
 from certify.report import write_report
@@ -238,12 +240,14 @@ class Job(Guaranteeing):
         images = self.samples.images(self.split.indices["calibration"][:samples])
         found = {}
         for name in self.names:
-            if not self.run.plan(name, "model.safetensors").exists():
+            if self.recipe.runs == "onnxruntime":
+                raise Usage(f"{self.run.folder}: {name} is an ONNX graph; no segment of weights leads from it to the reference")
+            if not self.shipped_file(name).exists():
                 raise Usage(f"{self.run.folder}: {name} has no shipped network yet; certify recover makes it")
             found[name] = prove(
                 self.network,
                 self.reference_state,
-                self.shipped_state(name),
+                widened(self.shipped_state(name)),
                 images,
                 road=road,
                 radius=radius,
@@ -256,24 +260,42 @@ class Job(Guaranteeing):
         for name in self.names:
             folder = self.run.plan(name)
 
-            def ship(name: str = name, folder: Path = folder) -> None:
-                save_state(folder / "model.safetensors", self.shipped(name))
+            file = self.shipped_file(name)
+            graph = self.recipe.runs == "onnxruntime"
+
+            def ship(name: str = name, file: Path = file, graph: bool = graph) -> None:
+                if graph:
+                    self._check_graph(Path(self.recipe.shipped))
+                    atomic_write(file, read_bytes(Path(self.recipe.shipped)))
+                else:
+                    save_state(file, self.shipped(name))
 
             reads = [self.run.path("reference.safetensors")]
             reads += [folder / "plan.safetensors", *self._start(name)] if name != GIVEN else []
-            self._stage(f"recovery of {name}", reads, [folder / "model.safetensors"], ship)
+            self._stage(f"recovery of {name}", reads, [file], ship)
+            if graph:
+                continue
 
             def bound(name: str = name, folder: Path = folder) -> None:
                 self._ladder(self.shipped_state(name), self.pair(name).kind, None, folder / "ladder.parquet")
 
-            reads = [self.run.path("reference.safetensors"), folder / "model.safetensors"]
+            reads = [self.run.path("reference.safetensors"), file]
             self._stage(f"ladder of {name}, shipped", reads, [folder / "ladder.parquet"], bound)
+
+    def _check_graph(self, path: Path) -> None:
+        """Refuse an ONNX file that cannot run on this data, before the certification split is looked at."""
+        logits = Graph(path, self.recipe.threads)(self.samples.images(self.split.indices["calibration"][:2]))
+        if logits.shape[1] != self._classes():
+            raise Refused(f"{path}: returns {logits.shape[1]} logits, {self.recipe.model.name} has {self._classes()}")
 
     def shipped(self, name: str) -> State:
         """The network a plan ships: the masked one, fine-tuned. Reads the folder and leaves no file but the fit's own state."""
         if name == GIVEN:
             path = Path(self.recipe.shipped)
-            return state_of(load_state(copy.deepcopy(self.network), read_checkpoint(path), str(path)))
+            network = copy.deepcopy(self.network)
+            if self.recipe.runs == "bfloat16":
+                network = network.to(torch.bfloat16)
+            return state_of(load_state(network, two_four.load(path) if compressed(path) else read_checkpoint(path), str(path)))
         plan = Plan.load(self.run.plan(name))
         masked = masked_state(self.reference_state, plan)
         settings = self._recovery(name)
@@ -307,7 +329,7 @@ class Job(Guaranteeing):
         found = ladder(
             self.network,
             self.reference_state,
-            shipped,
+            widened(shipped),
             self.samples.images(indices[:count]),
             None if self.samples.labels is None else self.samples.labels[list(indices[:count])],
             pair=pair,
@@ -327,7 +349,7 @@ class Job(Guaranteeing):
         for name in self.names:
             folder = self.run.plan(name)
             path = folder / "certificate.json"
-            reads = [self.run.path(*file.split("/")) for file in certified_files(name, self.judged)]
+            reads = [self.run.path(*file.split("/")) for file in certified_files(name, self.judged, self.recipe.runs)]
 
             def work(name: str = name, path: Path = path) -> None:
                 certificate(self, name).save(path)
@@ -344,7 +366,7 @@ class Job(Guaranteeing):
 
     def report(self) -> None:
         path = self.run.path("report.html")
-        certified = {file for name in self.names for file in certified_files(name, self.judged)}
+        certified = {file for name in self.names for file in certified_files(name, self.judged, self.recipe.runs)}
         reads = [self.run.path(*file.split("/")) for file in sorted(certified)]
         reads += [self.run.plan(name, file) for name in self.names for file in ("certificate.json", "verdicts.json")]
         self._stage("report", reads, [path], lambda: write_report(self.run) and None)

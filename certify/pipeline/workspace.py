@@ -20,7 +20,8 @@ from certify.networks.loading import (
     preprocessing,
     read_checkpoint,
 )
-from certify.pipeline.certificate import GIVEN
+from certify.networks.running import Bfloat16, Graph
+from certify.pipeline.certificate import GIVEN, network_file
 from certify.pipeline.gradual import last_part
 from certify.pipeline.making import after_selection
 from certify.records import (
@@ -83,12 +84,27 @@ class Workspace:
     def model(self, state: State) -> nn.Module:
         return load_state(copy.deepcopy(self.network), state, str(self.run.folder)).eval()
 
+    def shipped_file(self, name: str) -> Path:
+        return self.run.plan(name, network_file(self.recipe.runs))
+
     def shipped_state(self, name: str) -> State:
-        return read_checkpoint(self.run.plan(name, "model.safetensors"))
+        return read_checkpoint(self.shipped_file(name))
+
+    def shipped_network(self, name: str) -> nn.Module:
+        """The shipped network as it runs where it is deployed."""
+        path, runs = self.shipped_file(name), self.recipe.runs
+        if runs == "onnxruntime":
+            return Graph(path, self.recipe.threads)
+        if runs == "bfloat16":
+            return Bfloat16(copy.deepcopy(self.network), self.shipped_state(name), str(path))
+        return self.model(self.shipped_state(name))
 
     def pair(self, name: str) -> Pair:
+        """An ONNX file is named by the hash of its bytes, every other network by that of its tensors."""
         kind = "given" if name == GIVEN else "recovered" if self._start(name) or self._recovery(name).epochs else "masked"
-        return Pair(digest(self.reference_state), digest(self.shipped_state(name)), self.recipe.model.name, kind)
+        graph = self.recipe.runs == "onnxruntime"
+        shipped = sha256_file(self.shipped_file(name)) if graph else digest(self.shipped_state(name))
+        return Pair(digest(self.reference_state), shipped, self.recipe.model.name, kind)
 
     def _recovery(self, name: str) -> RecoveryRecipe:
         """The recovery of one plan: what its steps and its selection leave of the declared budget."""

@@ -244,11 +244,16 @@ class RecoveryRecipe:
         _between(self.temperature, 0, 100, "recovery.temperature", open_low=True)
 
 
+# How a shipped network runs: in torch in that number format, or its graph through onnxruntime. The reference runs in float32.
+RUNS = ("float32", "bfloat16", "onnxruntime")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One job: plans to make and certify, or a `shipped` checkpoint to compare with the reference as it is.
 
-    `seed` fixes initialisation, batches and augmentation; `splits.seed` fixes the splits.
+    `seed` fixes initialisation, batches and augmentation; `splits.seed` fixes the splits. `runs` says how the shipped network
+    is deployed, and so how it is run here; it stands in the file and in the recipe's name only where it is not float32.
     """
 
     model: ModelRecipe
@@ -263,11 +268,16 @@ class Recipe:
     bounds: BoundsRecipe = field(default_factory=BoundsRecipe)
     recovery: RecoveryRecipe = field(default_factory=RecoveryRecipe)
     guarantees: GuaranteeRecipe = field(default_factory=GuaranteeRecipe)
+    runs: str = RUNS[0]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", tuple(self.plan))
         if bool(self.plan) == bool(self.shipped):
             raise Usage("recipe: give [[plan]] tables to prune by, or a shipped checkpoint to compare with, and not both")
+        if self.runs not in RUNS or (self.plan and self.runs != RUNS[0]):
+            raise Usage(f"recipe: runs = {self.runs!r}; one of {', '.join(RUNS)} is expected, and plans run in {RUNS[0]}")
+        if self.runs != RUNS[0] and "ce_increase" in self.guarantees.statements:
+            raise Usage(f"recipe: ce_increase rests on a range in exact arithmetic, which runs = {self.runs!r} may leave")
         names = [plan.name for plan in self.plan]
         if len(set(names)) != len(names):
             raise Usage("recipe: two plans have the same name")
@@ -295,11 +305,15 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """The value that names the recipe."""
-        return json.loads(json.dumps(asdict(self) | {"guarantees": self.guarantees.to_json()}))
+        return self._tables() | json.loads(json.dumps({"guarantees": self.guarantees.to_json()}))
+
+    def _tables(self) -> dict[str, Any]:
+        tables = json.loads(json.dumps(asdict(self)))
+        return {key: value for key, value in tables.items() if key != "runs" or value != RUNS[0]}
 
     def to_toml(self) -> str:
         """The recipe with every default written out."""
-        tables = json.loads(json.dumps(asdict(self)))
+        tables = self._tables()
         lines = [f"{key} = {_toml(value)}" for key, value in tables.items() if not isinstance(value, dict | list)]
         for key, value in tables.items():
             for table, header in [(value, f"[{key}]")] if isinstance(value, dict) else []:

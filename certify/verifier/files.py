@@ -28,6 +28,7 @@ from certify.records import (
 from certify.records.files import checkpoint_digest, read_bytes, read_json
 from certify.records.hashing import canonical_json, sha256_file
 from certify.records.networks import DIGEST
+from certify.records.recipe import RUNS
 from certify.verifier import guarantees as arithmetic
 from certify.verifier import tensors
 from certify.verifier.ladders import check_ladders
@@ -35,7 +36,9 @@ from certify.verifier.tensors import Checkpoint
 
 REFERENCE = "reference.safetensors"
 RUN_FILES = ("recipe.toml", "splits.json", "reference.json", REFERENCE)
-PLAN_FILES = ("model.safetensors", "ladder.parquet", "outcomes.parquet", "guarantee.json")
+PLAN_FILES = ("outcomes.parquet", "guarantee.json")
+# By how the shipped network runs: its file, and the ladder where a segment of weights leads to the reference.
+TORCH_FILES, GRAPH_FILES = ("model.safetensors", "ladder.parquet"), ("model.onnx",)
 # Not needed for any check: the weights once more, as evidence. It may stay behind with the checkpoints.
 EVIDENCE = "evidence.safetensors"
 PRUNED_FILES = ("plan.safetensors", "plan.json", "masked.ladder.parquet")
@@ -53,7 +56,7 @@ class Reread:
     splits: Splits
     description: Mapping[str, Any]
     outcomes: Outcomes
-    ladder: Ladder
+    ladder: Ladder | None
     masked: Ladder | None
     plan: Plan | None
     reference: Checkpoint | None
@@ -77,19 +80,32 @@ def reread(path: Path) -> Reread:
     digest = recipe.digest_as_written((folder / "recipe.toml").read_text(encoding="utf-8"))
     if digest != stated:
         raise Refused(f"recipe.toml: hashes to {digest[:12]}, the certificate states {stated[:12]}")
+    if certificate.about.get("runs", RUNS[0]) != recipe.runs:
+        raise Refused(f"recipe.toml: its network runs as {recipe.runs}, the certificate states {certificate.about.get('runs')}")
     _side_records(folder, certificate)
     splits = _splits(folder / "splits.json", certificate)
     sizes = ", ".join(f"{len(splits.samples[purpose])} {purpose}" for purpose in PURPOSES)
     checks.append(Check("splits", True, f"disjoint: {sizes}"))
     description = _description(folder, certificate)
     reference = _network(folder, REFERENCE, certificate.pair.reference, checks)
-    shipped = _network(folder, f"plans/{name}/model.safetensors", certificate.pair.shipped, checks)
+    graph = recipe.runs == "onnxruntime"
+    if graph:
+        shipped = _graph(folder / "plans" / name / "model.onnx", certificate.pair.shipped, checks)
+    else:
+        shipped = _network(folder, f"plans/{name}/model.safetensors", certificate.pair.shipped, checks)
     if reference is not None and shipped is not None:
         _one_architecture(reference, shipped)
     plan = _plan(folder, name, certificate, shipped, checks)
     outcomes = _outcomes(folder / "plans" / name / "outcomes.parquet", certificate, splits)
+    _arithmetic(outcomes, recipe.runs)
     checks.append(Check("outcomes", True, f"the whole certification split, {outcomes.size} samples"))
-    ladder, masked = check_ladders(folder / "plans" / name, certificate, splits, plan, reference, checks)
+    ladder, masked = None, None
+    if graph:
+        if certificate.about["ladders"]:
+            raise Refused("certificate: states a ladder of an ONNX graph, which has no segment of weights to the reference")
+        checks.append(Check("ladder", False, "an ONNX graph has no segment of weights to the reference, so there is none"))
+    else:
+        ladder, masked = check_ladders(folder / "plans" / name, certificate, splits, plan, reference, checks)
     return Reread(
         folder,
         name,
@@ -162,7 +178,8 @@ def _certificate(path: Path) -> Certificate:
 
 def _hashes(folder: Path, name: str, certificate: Certificate) -> list[Check]:
     """Hash every named file. Files of weights may be absent; none of those a certificate rests on may be unnamed."""
-    plan_files = (*PLAN_FILES, *(() if certificate.about["plan"] is None else PRUNED_FILES))
+    network_files = GRAPH_FILES if certificate.about.get("runs") == "onnxruntime" else TORCH_FILES
+    plan_files = (*network_files, *PLAN_FILES, *(() if certificate.about["plan"] is None else PRUNED_FILES))
     needed = (*RUN_FILES, *(f"plans/{name}/{file}" for file in plan_files))
     for key in needed:
         if key not in certificate.files:
@@ -175,7 +192,7 @@ def _hashes(folder: Path, name: str, certificate: Certificate) -> list[Check]:
         if not isinstance(stated, str) or not DIGEST.fullmatch(stated):
             raise Refused(f"certificate: {key} has {stated!r} where a SHA-256 is expected")
         path = folder.joinpath(*parts)
-        if key in (REFERENCE, EVIDENCE, f"plans/{name}/model.safetensors") and not path.exists():
+        if key in (REFERENCE, EVIDENCE, f"plans/{name}/{network_files[0]}") and not path.exists():
             absent.append(Check(key, False, "absent, not checked"))
             continue
         found = sha256_file(path)
@@ -228,6 +245,22 @@ def _network(folder: Path, key: str, expected: str, checks: list[Check]) -> Chec
             raise Refused(f"{key}: is network {digest[:12]}, the pair of the certificate says {expected[:12]}")
     checks.append(Check(key, True, f"network {expected[:12]}, {len(found)} tensors, all finite"))
     return found
+
+
+def _graph(path: Path, expected: str, checks: list[Check]) -> None:
+    """An ONNX file, which is named by the hash of its bytes; its weights are not read here."""
+    if path.exists():
+        if (found := sha256_file(path)) != expected:
+            raise Refused(f"{path}: hashes to {found[:12]}, the pair of the certificate says {expected[:12]}")
+        checks.append(Check("model.onnx", True, f"network {expected[:12]}, the file as a whole"))
+
+
+def _arithmetic(outcomes: Outcomes, runs: str) -> None:
+    """The outcomes were computed as the recipe says the shipped network runs."""
+    said = str(outcomes.arithmetic.get("shipped", RUNS[0]))
+    word = {"onnxruntime": ", onnxruntime "}.get(runs, runs)
+    if word not in said or (runs == RUNS[0] and said != runs):
+        raise Refused(f"outcomes.parquet: the shipped network ran as {said!r}, the recipe says {runs}")
 
 
 def _one_architecture(reference: Checkpoint, shipped: Checkpoint) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from certify.records import Recipe, Refused
+from certify.records.files import read_bytes
 from certify.verifier.tensors import Checkpoint
 
 BATCH = 64
@@ -86,6 +88,41 @@ def logits(model: nn.Module, images: np.ndarray) -> np.ndarray:
                 raise Refused(f"the model of the recipe returns shape {tuple(out.shape)}; (images, classes) is expected")
             found.append(out.double().numpy())
     return np.concatenate(found)
+
+
+def in_torch(recipe: Recipe, checkpoint: Checkpoint, source: str, runs: str = "float32") -> Callable[[np.ndarray], np.ndarray]:
+    """Images to logits by the stored weights: in float32, or with weights and activations in bfloat16."""
+    model = rebuild(recipe).to(torch.bfloat16 if runs == "bfloat16" else torch.float32)
+    fill(model, state(checkpoint), source)
+    return lambda images: logits(model, images)
+
+
+def in_onnxruntime(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Images to logits by an ONNX graph. `ImportError`, with a sentence, where the packages for it are absent."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as missing:
+        raise ImportError(f"{missing.name} is not installed, so its graph was not run") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    data = read_bytes(path)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        try:
+            tensors = onnx.load_from_string(data).graph.initializer
+            outside = [tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL]
+            if outside:
+                raise ValueError(f"{outside[0]} lies in a file of its own, which the hash of this one does not cover")
+            session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            (entry,) = session.get_inputs()
+            batches = [session.run(None, {entry.name: images[i : i + BATCH]})[0] for i in range(0, len(images), BATCH)]
+        except Exception as error:  # the libraries' errors share no base
+            first = (str(error).splitlines() or [""])[0]
+            raise Refused(f"{path}: onnxruntime cannot run it ({type(error).__name__}: {first})") from None
+        return np.concatenate(batches).astype(np.float64)
+
+    return run
 
 
 class Line:

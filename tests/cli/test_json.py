@@ -19,6 +19,8 @@ def calls(run: Path, folder: Path) -> dict[str, list[object]]:
     """One call of every verb, on a finished job."""
     pair = [run / "reference.safetensors", run / "plans" / "half" / "model.safetensors"]
     recipe = jobs.write_recipe(folder / "recipe.toml", jobs.DIGITS)
+    stream = folder / "stream.csv"
+    stream.write_text("3,3\n3,4\n")
     model = ["-m", VIT["name"], "--num-classes", 10, *KWARGS]
     return {
         "run": [recipe, "--out", run],
@@ -27,12 +29,17 @@ def calls(run: Path, folder: Path) -> dict[str, list[object]]:
         "compare": [*pair, *model, "--data-dir", "digits", "--calibration", 8, "--out", folder / "compared"],
         "verify": [run / "plans" / "half" / "certificate.json", "--require", "sparsity>=0.5"],
         "size": ["accuracy_drop", "0.01", "--rate", "0.005", "--family", "4"],
+        "export": [run, "--plan", "half", "--format", "bf16", "--out", folder / "shipped"],
+        "card": [run, "--plan", "half"],
+        "diff": [run / "plans" / name / "certificate.json" for name in ("half", "two-four")],
+        "canary": [stream, "--level", 0.05],
         "speed": ["-m", "resnet18", "--device", "cpu", "--out", folder / "speed"],
     }
 
 
 # A key that tells the verb's answer from every other JSON object.
 TOLD = {"describe": "targets", "verify": "checks", "size": "samples", "speed": "settings", "report": "report"}
+TOLD |= {"export": "sha256", "card": "card", "diff": "changes", "canary": "evidence"}
 
 
 @pytest.mark.parametrize(

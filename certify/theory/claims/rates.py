@@ -70,4 +70,14 @@ CLAIMS: tuple[Claim, ...] = (
         "certify.risk.shift.chi_square_shifted",
         checks=("property",),
     ),
+    Claim(
+        "B8-canary",
+        "A rate watched without end",
+        r"$P(\exists n:K(k_n,n)\ge1/\alpha)\le\alpha$, "
+        r"$K(k,n)=\int_p^1(\frac qp)^k(\frac{1-q}{1-p})^{n-k}w(q)\,dq$, $\int_p^1w=1$",
+        (r"$P(\text{sample }n\text{ fails}\mid\text{past})\le p$ for every $n$", "$p$ and $w$ fixed beforehand"),
+        "Mixture of likelihood ratios (Robbins, Ann. Math. Stat. 41, 1970); Ville",
+        "certify.risk.canary.log_evidence",
+        checks=("property",),
+    ),
 )
