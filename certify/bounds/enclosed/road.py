@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from certify.bounds.enclosed.gains import BLOCKS, attention_gain, head_gain, mlp_gain
 from certify.bounds.enclosed.graph import Graph, graph
-from certify.bounds.enclosed.layers import Attention, Transformer, is_transformer, transformer
+from certify.bounds.enclosed.layers import Mlp, Transformer, first_moving, is_transformer, transformer
+from certify.bounds.enclosed.many import attention_spread
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import TERMS, Model, gamma, require_torch_products, to_bernstein, up
+from certify.bounds.enclosed.still import Begin, begin_in_balls, has_balls
+from certify.bounds.enclosed.taylor import TERMS, Model, constant, gamma, require_torch_products, to_bernstein, up
 from certify.networks.segment import Segment
 from certify.records import Refused
 
@@ -104,15 +106,23 @@ class Encloser:
     """A pair of networks, read once: timm's plain ViT and DeiT, or a graph of the operations of `certify.bounds.exact.graph`.
 
     degree : of the polynomials; None takes DEGREE, and FLAT where the path of a graph bends, as its pieces are short.
+    balls  : whether half-blocks in front of the first tensor that moves are evaluated in balls (python-flint), not in float64
+             with gains; None where tokens are so many that those are loose, and python-flint is there.
     """
 
     def __init__(
-        self, model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], degree: int | None = None
+        self,
+        model: nn.Module,
+        reference: Mapping[str, Tensor],
+        shipped: Mapping[str, Tensor],
+        degree: int | None = None,
+        *,
+        balls: bool | None = None,
     ) -> None:
         if degree is not None and not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
         require_torch_products()
-        self.degree = degree
+        self.degree, self.balls = degree, balls
         self._pair = (model, reference, shipped)
         self._graphs: dict[tuple[int, ...], Graph] = {}
         self._transformer = transformer(model, reference, shipped) if is_transformer(model) else None
@@ -142,9 +152,10 @@ class Encloser:
         done: list[Piece] = []
         waiting = [((low + high) / 2, (high - low) / 2) for low, high in pairwise(edges)]
         batch = self._batch(net, degree)
+        begin = _begin(net, image, self.balls) if isinstance(net, Transformer) else None
         while waiting:
             some = [waiting[at : at + batch] for at in range(0, len(waiting), batch)]
-            found = [piece for pieces in some for piece in _walk(net, image, pieces, degree)]
+            found = [piece for pieces in some for piece in _walk(net, image, pieces, degree, begin)]
             scale, waiting = _largest_change(done + found), []
             for piece in found:
                 full = len(done) + len(found) + len(waiting) >= most + len(bends)
@@ -177,10 +188,16 @@ class Encloser:
 
 
 @torch.no_grad()
-def _walk(net: Transformer | Graph, image: Tensor, pieces: list[tuple[float, float]], degree: int) -> list[Piece]:
+def _walk(
+    net: Transformer | Graph, image: Tensor, pieces: list[tuple[float, float]], degree: int, begin: Begin | None = None
+) -> list[Piece]:
     """Pieces (mid, half) of the segment, together. What is NaN or infinite has an infinite remainder."""
     at = Pieces(*(torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True)))
-    logits, steps = _through(net, image, at, degree) if isinstance(net, Transformer) else (net.model(image, at, degree), [])
+    steps: list[tuple[str, Tensor, Tensor, Tensor]] = []
+    if isinstance(net, Transformer):
+        logits, steps = _through(net, image, at, degree, begin)
+    else:
+        logits = net.model(image, at, degree)
     known = torch.isfinite(logits.coef).all(0) & torch.isfinite(logits.rem)
     coef = torch.where(known, logits.coef, 0.0).transpose(0, 1).numpy()
     rem = torch.where(known, logits.rem, torch.inf).numpy()
@@ -204,29 +221,69 @@ def _compare(found: Enclosure, segment: Segment, image: Tensor) -> None:
             raise Refused(f"enclosure: the network as read and as run differ by {off.max():.3g} at theta = {theta:g}")
 
 
-def _through(net: Transformer, image: Tensor, at: Pieces, degree: int) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
+def _through(
+    net: Transformer, image: Tensor, at: Pieces, degree: int, begin: Begin | None = None
+) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
     """Through half-blocks: each begins with the polynomial alone, its remainder becomes the defect of that half-block.
 
     e' = B e + defect,   tokens' l2 norms; logits: remainder of the head plus R e
     """
-    x = tokens_of(image, net, at, degree)
-    error, x = _restart(x)
-    steps = []
-    for half, name in zip(net.halves, net.names, strict=True):
-        if isinstance(half, Attention):
-            out, way = attention(x, half, at)
-            gain = attention_gain(half, way, at, error)
-            spread, rows = up((gain * error[:, None]).sum(-1)), gain.sum(-1)
-        else:
-            out, way = mlp(x, half, at)
-            rows = mlp_gain(half, way, at, error)
-            spread = up(rows * error)
-        defect, x = _restart(out)
-        error = up(spread + defect)
-        steps.append((name, rows.amax(-1), defect.amax(-1), error.amax(-1)))
+    if begin is None:
+        error, x = _restart(tokens_of(image, net, at, degree))
+        x, error, steps = _onward(net, range(len(net.halves)), x, error, at)
+    else:
+        pieces = len(at.mid)
+        x = constant(begin.centre.expand(pieces, *begin.centre.shape), degree)
+        told = [(name, a.expand(pieces), b.expand(pieces), c.expand(pieces)) for name, a, b, c in begin.steps]
+        x, error, steps = _onward(net, range(begin.number, len(net.halves)), x, begin.error.expand(pieces, -1), at)
+        steps = told + steps
     logits, way = head(x, net, at)
     reach = head_gain(net, x.coef.shape[2], way, at, error)
     return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps
+
+
+def _onward(
+    net: Transformer, numbers: range, x: Model, error: Tensor, at: Pieces
+) -> tuple[Model, Tensor, list[tuple[str, Tensor, Tensor, Tensor]]]:
+    """Half-blocks of these numbers; x without remainder."""
+    steps = []
+    for number in numbers:
+        half, name = net.halves[number], net.names[number]
+        if isinstance(half, Mlp):
+            out, way = mlp(x, half, at)
+            rows = mlp_gain(half, way, at, error)
+            spread = up(rows * error)
+        else:
+            out, way = attention(x, half, at)
+            if _many(net):
+                spread, rows = attention_spread(half, way, at, error)
+            else:
+                gain = attention_gain(half, way, at, error)
+                spread, rows = up((gain * error[:, None]).sum(-1)), gain.sum(-1)
+        defect, x = _restart(out)
+        error = up(spread + defect)
+        steps.append((name, rows.amax(-1), defect.amax(-1), error.amax(-1)))
+    return x, error, steps
+
+
+@torch.no_grad()
+def _begin(net: Transformer, image: Tensor, balls: bool | None) -> Begin | None:
+    """What stands in front of the first tensor that moves, once for all pieces; None where that is the first half-block."""
+    number = first_moving(net)
+    if number == 0:
+        return None
+    if balls or (balls is None and _many(net) and has_balls()):
+        return begin_in_balls(net, image, number)
+    at = Pieces(torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    error, x = _restart(tokens_of(image, net, at, 1))
+    x, error, steps = _onward(net, range(number), x, error, at)
+    return Begin(number, x.coef[0, 0], up(error + torch.linalg.vector_norm(x.coef[1], dim=-1))[0], steps)
+
+
+def _many(net: Transformer) -> bool:
+    """Whether derivatives of its attention are bounded without putting their blocks together."""
+    tokens, dim = net.positions.start.shape
+    return tokens * tokens * dim * dim > BLOCKS
 
 
 def _restart(x: Model) -> tuple[Tensor, Model]:
