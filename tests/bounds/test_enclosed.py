@@ -224,7 +224,7 @@ def test_a_gain_too_small_is_caught(planted: str, monkeypatch: pytest.MonkeyPatc
     half_way.cache_clear()
     upper = gains.norm_upper
     if planted == "gain of values":
-        monkeypatch.setattr(gains, "norm_upper", lambda m, s=3: 0.5 * upper(m, s))
+        monkeypatch.setattr(gains, "norm_upper", lambda m, s=None: 0.5 * upper(m, s))
     elif planted == "tube":
         monkeypatch.setattr(gains, "up", lambda bound: 0.1 * bound)
     elif planted == "slope of gelu":

@@ -9,16 +9,19 @@ from torch import Tensor
 
 from certify.bounds.enclosed.taylor import U, Weights, gamma, up
 
-SQUARINGS = 3
+# Squarings by default, and those of matrices of more than WIDE columns: the bound is at most rank^(1 / 2^(s + 1)) times the norm.
+SQUARINGS, WIDE, WIDE_SQUARINGS = 3, 128, 5
 
 
-def norm_upper(matrices: Tensor, squarings: int = SQUARINGS) -> Tensor:
+def norm_upper(matrices: Tensor, squarings: int | None = None) -> Tensor:
     """At least the spectral norms of (..., rows, cols): ||A||^2 = ||A^T A||, again and again, and ||.||_2 <= ||.||_F at the end.
 
     At each step the rounding of the product, at most gamma_n ||A||_F^2, is added. Claim PE4-norm-by-squaring.
     """
     if matrices.shape[-1] > matrices.shape[-2]:
         matrices = matrices.transpose(-1, -2)
+    if squarings is None:
+        squarings = WIDE_SQUARINGS if matrices.shape[-1] > WIDE else SQUARINGS
     n = matrices.shape[-2]
     counted = 1 + matrices.shape[-2] * n * U  # a Frobenius norm sums more terms than `up` covers
     size = torch.linalg.matrix_norm(matrices, dim=(-2, -1)).clamp(min=1e-100)

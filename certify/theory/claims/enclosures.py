@@ -38,7 +38,7 @@ CLAIMS: tuple[Claim, ...] = (
         r"$\|A\|_2\le\|(A^TA)^{2^{s-1}}\|_F^{1/2^s}\le\mathrm{rank}(A)^{1/2^{s+1}}\|A\|_2$",
         (),
         "$\\|A\\|_2^2=\\|A^TA\\|_2$ and $\\|\\cdot\\|_2\\le\\|\\cdot\\|_F$",
-        "certify.bounds.enclosed.gains.norm_upper",
+        "certify.bounds.enclosed.spectral.norm_upper",
         checks=("property",),
     ),
 )
