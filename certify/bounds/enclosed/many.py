@@ -28,7 +28,7 @@ COVARIANCE_SQUARINGS = 4
 def attention_spread(half: Attention, way: AttentionWay, at: Pieces, error: Tensor) -> tuple[Tensor, Tensor]:
     """(pieces, tokens) errors after x + attention(x) where they are at most `error` before; the same of errors 1, tube as before.
 
-    error : (pieces, tokens) l2 norms, the radius of the tube. NaN where a normalisation may vanish. Claim PE6-stacked-heads.
+    error : (pieces, tokens) l2 norms, the radius of the tube. NaN where a normalisation may vanish. Claim PE5-stacked-heads.
     """
     around = tube(way.normed, half.norm, error)
     largest = up(half.norm.factor.size().max() * around.inverse)

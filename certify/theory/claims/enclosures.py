@@ -41,4 +41,17 @@ CLAIMS: tuple[Claim, ...] = (
         "certify.bounds.enclosed.spectral.norm_upper",
         checks=("property",),
     ),
+    Claim(
+        "PE5-stacked-heads",
+        "Errors of tokens pass an attention half with its heads stacked",
+        r"$\|x+\mathrm{attention}(x)\|$ moves at $i$ by at most $e_i+\|W_O\|(\|W_V\|\sqrt{\sum_j\max_hp^h_{ij}a_j^2}"
+        r"+\sqrt{\sum_{jh}C^h_i\|sq^h_iW^h_K\|^2p^h_{ij}a_j^2}+s\|W_Q\|\max_h\sqrt{C^h_iD^h_i}\,a_i)$",
+        (
+            r"$\|\delta_j\|_2\le e_j$, $a_j=\sup\|\partial\,\mathrm{norm}(x_j)\|_2\,e_j$",
+            r"$C^h_i,D^h_i$ largest eigenvalues of the covariances of values and keys under $p^h_{i\cdot}$",
+        ),
+        "Jensen for the values, Cauchy-Schwarz in $L^2(p^h_{i\\cdot})$ for the scores; mean value inequality on the tube",
+        "certify.bounds.enclosed.many.attention_spread",
+        checks=("property",),
+    ),
 )
