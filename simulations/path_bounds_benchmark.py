@@ -1,11 +1,11 @@
 """python -m simulations.path_bounds_benchmark [--threads 2] [--out reports/bounds]
-python -m simulations.path_bounds_benchmark --full-size vit_small_patch16_224 [--pieces 1] [--degree 6]
+python -m simulations.path_bounds_benchmark --full-size vit_small_patch16_224 [--layer NAME] [--pieces 8] [--degree 8]
 
 Proven bounds on how far the logits of trained digits networks move along the segment to their pruned form, beside the truth on
 a grid: the exact road on ReLU networks of which one layer moves; the enclosure where all do, on chains, a ResNet and transformers
 of 2, 6 and 12 blocks. Half of the smallest weights are removed, of each pruned matrix. The page is rewritten after every case.
-With --full-size one random image and the random weights of a timm model, all its block matrices halved; what each half-block
-contributed is printed.
+With --full-size one random image and the random weights of a timm model, its block matrices halved, or those below NAME alone;
+bound and truth are printed, and what each half-block contributed to the widest piece.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ import platform
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from certify.bounds.enclosed import Encloser, Step
 from certify.networks.loading import build, state_of
+from certify.networks.segment import Segment
 from certify.networks.targets import describe
+from certify.records import Usage
 from certify.records.files import atomic_write
 from certify.records.recipe import ModelRecipe
 from simulations.measure import resident
 from simulations.path_cases import CASES, GRID, Case, ours, ratio_text, setting
 from simulations.studies._page import COLOURS, table
+
+# Points of the segment at which a network of full size is evaluated.
+FULL_GRID = 33
 
 
 @dataclass
@@ -133,22 +139,32 @@ def draw(results: list[Found], path: Path) -> None:
     pyplot.close(figure)
 
 
-def full_size(name: str, pieces: int, degree: int) -> None:
-    """Print time, memory, remainder and half-blocks of one sample of a timm model."""
+def full_size(name: str, layer: str, pieces: int, most: int, degree: int) -> None:
+    """Print bound, truth on a grid, time, memory and half-blocks of one sample of a timm model."""
     torch.manual_seed(0)
     model = build(ModelRecipe(name, num_classes=10))
     reference = state_of(model)
-    halved = {t.weight for t in describe(model) if t.role == "block"}
+    halved = {t.weight for t in describe(model) if t.role == "block" and f"{t.name}.".startswith(f"{layer}." if layer else "")}
+    if not halved:
+        raise Usage(f"--layer {layer}: {name} has no block matrix of that name, or below it")
     shipped = {
         key: torch.where(tensor.abs() > tensor.abs().median(), tensor, torch.zeros(())) if key in halved else tensor
         for key, tensor in reference.items()
     }
-    size = model.pretrained_cfg["input_size"]  # type: ignore[index]
-    image = torch.randn(*size, generator=torch.Generator().manual_seed(1))
+    config: Any = model.pretrained_cfg
+    image = torch.randn(*config["input_size"], generator=torch.Generator().manual_seed(1))
+    path = Segment(model, reference, shipped).path(image[None], np.linspace(0.0, 1.0, FULL_GRID))[:, 0]
+    truth = float(np.abs(path - path[-1]).max())
     began = time.perf_counter()
-    found = Encloser(model, reference, shipped, degree).enclose(image, start=pieces, most=pieces)
-    seconds, memory = time.perf_counter() - began, resident() / 1024
-    print(f"{name}, pieces {pieces}, degree {degree}: {seconds:.0f} s, {memory:.2f} GiB, remainder {found.rem.max():.3g}")
+    found = Encloser(model, reference, shipped, degree).enclose(image, start=pieces, most=max(pieces, most))
+    seconds, memory, bound = time.perf_counter() - began, resident() / 1024, float(found.deviation().max())
+    print(
+        f"{name}, {len(halved)} matrices halved, {len(found.mid)} pieces, degree {degree}: bound {bound:.6g}, largest change on "
+        f"{FULL_GRID} points {truth:.6g}, ratio {ratio_text(bound / truth)}, remainder {found.rem.max():.2g}, {seconds:.0f} s, "
+        f"{memory:.2f} GiB"
+    )
+    if bound < truth - 1e-9:
+        raise AssertionError("a bound below the truth")
     for step in found.steps:
         print(f"{step.name:>16} gain {step.gain:.3g} defect {step.defect:.2g} error {step.error:.2g}")
 
@@ -162,12 +178,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("reports/bounds"))
     parser.add_argument("--full-size", metavar="MODEL", help="one sample of a timm vision transformer instead")
-    parser.add_argument("--pieces", type=int, default=1, help="with --full-size: a power of two")
-    parser.add_argument("--degree", type=int, default=6, help="with --full-size")
+    parser.add_argument("--layer", default="", help="with --full-size: a matrix or module of blocks; all matrices otherwise")
+    parser.add_argument("--pieces", type=int, default=8, help="with --full-size: to begin with, a power of two")
+    parser.add_argument("--most", type=int, default=0, help="with --full-size: halved to so many pieces where the bound is loose")
+    parser.add_argument("--degree", type=int, default=8, help="with --full-size")
     options = parser.parse_args()
     if options.full_size:
         torch.set_num_threads(options.threads)
-        full_size(options.full_size, options.pieces, options.degree)
+        full_size(options.full_size, options.layer, options.pieces, options.most, options.degree)
         return
     results: list[Found] = []
     for case in CASES:

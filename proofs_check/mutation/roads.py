@@ -13,6 +13,7 @@ def _edit(module: str, text: str, wrong: str, what: str, *tests: str) -> Edit:
 _TAYLOR, _ELEMENTARY = "bounds/enclosed/taylor", "bounds/enclosed/elementary"
 _ARITHMETIC = "bounds/test_taylor"
 _OPERATIONS, _GRAPHS = "bounds/enclosed/operations", "bounds/test_enclosed_graph"
+_MANY, _STILL, _TOKENS = "bounds/enclosed/many", "bounds/enclosed/still", "bounds/test_many_tokens"
 _AFFINE, _KINKS, _EXACT = "bounds/exact/affine", "bounds/exact/kinks", "bounds/test_exact_operations"
 
 EDITS = (
@@ -70,11 +71,16 @@ EDITS = (
     ),
     _edit(
         "bounds/enclosed/gains",
-        "scaled = self.blocks * share.sqrt()",
-        "scaled = self.blocks * share",
+        "scaled = self.blocks * (share[:, None] / sizes).sqrt()",
+        "scaled = self.blocks * (share[:, None] / sizes)",
         "other weights than Cauchy's",
         "bounds/test_enclosed",
     ),
+    _edit(_MANY, "ways.p_top.amax(1)", "ways.p_top.amin(1)", "values as the head sees them that looks least", _TOKENS),
+    _edit(_MANY, "return up(up(torch.stack(found, 1)) + moved)", "return moved", "covariances at the centre are lost", _TOKENS),
+    _edit(_MANY, "torch.sqrt(p_top)", "p_top", "standard deviations of squared probabilities", _TOKENS),
+    _edit(_STILL, "float(value)).abs_upper()", "float(value)).abs_lower()", "a ball without its radius", _TOKENS),
+    _edit(_STILL, "k.transpose() * half.scale", "k.transpose()", "still scores that are not scaled", _TOKENS),
     _edit(_AFFINE, "8 * UNIT * (np.abs(start.centre)", "0 * UNIT * (np.abs(start.centre)", "rounding on the way", _EXACT),
     _edit(_AFFINE, "width * (start.rem + end.rem) + 2.0", "width * 0.0 + 2.0", "ends that tilt the way", _EXACT),
     _edit(_AFFINE, "y.drift + 2 * UNIT * (left + right)", "y.drift", "a sum's rounding in its drift", _EXACT),

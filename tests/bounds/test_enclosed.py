@@ -233,7 +233,7 @@ def pushed(gain: Gain, error: Tensor, generator: torch.Generator) -> Tensor:
     return best
 
 
-@pytest.mark.claim("PE5-token-spread")
+@pytest.mark.claim("PE6-token-spread")
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 10**6),
@@ -246,7 +246,7 @@ def test_a_spread_bounds_every_error_within(seed: int, tokens: int, dim: int, ki
     blocks = torch.randn((2, tokens, tokens, dim, dim), generator=generator, dtype=torch.float64)
     if kind == "aligned":
         w, x = torch.randn((2, dim), generator=generator, dtype=torch.float64)
-        blocks = torch.outer(w, x).expand(2, tokens, tokens, dim, dim).clone()
+        blocks = torch.outer(w, x) * torch.rand((2, tokens, tokens, 1, 1), generator=generator, dtype=torch.float64)
     error = torch.rand((2, tokens), generator=generator, dtype=torch.float64) * 10.0 ** torch.randint(
         -12, 1, (1,), generator=generator
     )
@@ -255,8 +255,9 @@ def test_a_spread_bounds_every_error_within(seed: int, tokens: int, dim: int, ki
     elif kind == "zero":
         error[:] = 0.0
     gain = Gain(blocks, torch.zeros((2, tokens, tokens), dtype=torch.float64))
-    spread, found, summed = gain.spread(error), pushed(gain, error, generator), (gain.norms() * error[:, None]).sum(-1)
-    assert (spread >= found * (1 - 1e-12)).all() and (spread <= 1.5 * summed + 1e-280).all()
+    spread, found = gain.spread(error), pushed(gain, error, generator)
+    summed = (torch.linalg.matrix_norm(blocks) * error[:, None]).sum(-1)
+    assert (spread >= found * (1 - 1e-12)).all() and (spread <= summed * (1 + 1e-5) + 1e-280).all()
     if kind == "aligned":
         assert torch.allclose(spread, found, rtol=1e-5, atol=0.0), "equality where all blocks are one of rank one"
     rest = Gain(blocks, torch.ones((2, tokens, tokens), dtype=torch.float64)).spread(error)
@@ -268,7 +269,7 @@ def test_a_gain_too_small_is_caught(planted: str, monkeypatch: pytest.MonkeyPatc
     half_way.cache_clear()
     upper = gains.norm_upper
     if planted == "gain of values":
-        monkeypatch.setattr(gains, "norm_upper", lambda m, s=3: 0.5 * upper(m, s))
+        monkeypatch.setattr(gains, "norm_upper", lambda m, s=None: 0.5 * upper(m, s))
     elif planted == "tube":
         monkeypatch.setattr(gains, "up", lambda bound: 0.1 * bound)
     elif planted == "slope of gelu":

@@ -11,6 +11,7 @@ Rounding of the values at u = 0 is part of that bound. Source: methods/path-encl
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,36 +19,12 @@ from torch import Tensor
 
 from certify.bounds.enclosed.elementary import exp, gelu
 from certify.bounds.enclosed.layers import Attention, Mlp, Norm, Transformer
+from certify.bounds.enclosed.spectral import Spread, norm_upper, spread
 from certify.bounds.enclosed.steps import AttentionWay, HeadWay, MlpWay, Normed, Pieces, root
-from certify.bounds.enclosed.taylor import U, Weights, constant, gamma, up
+from certify.bounds.enclosed.taylor import Model, U, Weights, constant, gamma, up
 
-SQUARINGS = 3
-# Beyond so many numbers the blocks of an attention half are not put together: norms of their parts are added up instead.
+# Beyond so many numbers the blocks of an attention half are not put together.
 BLOCKS = 2**26
-
-
-def norm_upper(matrices: Tensor, squarings: int = SQUARINGS) -> Tensor:
-    """At least the spectral norms of (..., rows, cols): ||A||^2 = ||A^T A||, again and again, and ||.||_2 <= ||.||_F at the end.
-
-    At each step the rounding of the product, at most gamma_n ||A||_F^2, is added. Claim PE4-norm-by-squaring.
-    """
-    if matrices.shape[-1] > matrices.shape[-2]:
-        matrices = matrices.transpose(-1, -2)
-    n = matrices.shape[-2]
-    counted = 1 + matrices.shape[-2] * n * U  # a Frobenius norm sums more terms than `up` covers
-    size = torch.linalg.matrix_norm(matrices, dim=(-2, -1)).clamp(min=1e-100)
-    now = matrices / size[..., None, None]
-    slack, logs = [], []
-    for _ in range(squarings):
-        now = now.transpose(-1, -2) @ now
-        slack.append(gamma(n + 5))  # ||now before||_F = 1 after scaling, to rounding
-        scale = torch.linalg.matrix_norm(now, dim=(-2, -1)).clamp(min=1e-100)
-        logs.append(scale)
-        now = now / scale[..., None, None]
-    bound = torch.ones_like(size)
-    for step in range(squarings - 1, -1, -1):
-        bound = torch.sqrt(up(logs[step] * bound * counted * (1 + 8 * U) + slack[step]))
-    return up(size * bound * counted * (1 + 1e-12))
 
 
 @dataclass(frozen=True)
@@ -79,25 +56,6 @@ def tube(normed: Normed, norm: Norm, error: Tensor) -> Tube:
     unit_move = up(swing + moved)
     inverse_move = up(normed.inverse.swing()[..., 0] + error / root(dim) * (1 + 8 * U) * inverse.square())
     return Tube(unit_move, inverse, inverse_move, up(norm.factor.size().max() * moved))
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Spectral norms of a weight over the segment: its largest, and how far it moves within a piece of half-width 1.
-
-    The norm is convex in theta, so the largest is at an end.
-    """
-
-    most: Tensor
-    step: Tensor
-
-
-def spread(weights: Weights) -> Spread:
-    ends = norm_upper(weights.start, 5)
-    if weights.step is None:
-        return Spread(ends, torch.zeros_like(ends))
-    rounding = up(U * torch.linalg.matrix_norm(weights.start.abs() + weights.step.abs(), dim=(-2, -1)))
-    return Spread(torch.maximum(ends, up(norm_upper(weights.start + weights.step, 5) + rounding)), norm_upper(weights.step, 5))
 
 
 def ball(net: Transformer, tokens: int, radius: float) -> Tensor:
@@ -134,41 +92,85 @@ def normalisation(normed: Normed, norm: Norm, at: Pieces, around: Tube) -> tuple
 class Gain:
     """Blocks of the derivative of a half-block: J_ij within `rest` of `blocks` in spectral norm, on the tube.
 
-    blocks : (pieces, tokens, tokens, dim, dim), or None where they are too many. rest : (pieces, tokens, tokens), all where None.
+    blocks : (pieces, tokens, tokens, dim, dim). rest : (pieces, tokens, tokens).
     """
 
-    blocks: Tensor | None
+    blocks: Tensor
     rest: Tensor
 
     def norms(self) -> Tensor:
         """(pieces, tokens, tokens) B_ij >= ||J_ij||_2."""
-        return self.rest if self.blocks is None else up(norm_upper(self.blocks) + self.rest)
+        return up(norm_upper(self.blocks) + self.rest)
 
     def spread(self, error: Tensor) -> Tensor:
         """(pieces, tokens) at least ||sum_j J_ij r_j||_2 for all ||r_j||_2 <= e_j.
 
-            ||J_ii|| e_i + sqrt(sum_{j != i} e_j  ||sum_{j != i} e_j J_ij J_ij^T||_2) + sum_j rest_ij e_j
+            ||J_ii|| e_i + sqrt(sum_{j != i} e_j f_ij  ||sum_{j != i} (e_j / f_ij) J_ij J_ij^T||_2) + sum_j rest_ij e_j
 
-        By Cauchy and Schwarz, with the weights e_j; never more than sum_j ||J_ij|| e_j, up to how well norms are bounded.
-        Claim PE5-token-spread.
+        By Cauchy and Schwarz, for any f_ij > 0; with f_ij = ||J_ij||_F never more than sum_j ||J_ij||_F e_j.
+        Claim PE6-token-spread.
         """
         rest = up((self.rest * error[:, None]).sum(-1))
-        if self.blocks is None:
-            return rest
         pieces, tokens, _, dim, _ = self.blocks.shape
         own = torch.arange(tokens)
         size = error.amax(-1).clamp(min=1e-300)
         share = error / size[:, None]
-        scaled = self.blocks * share.sqrt()[:, None, :, None, None]
+        sizes = torch.linalg.matrix_norm(self.blocks, dim=(-2, -1))
+        sizes = torch.where(sizes > 0, sizes, torch.ones_like(sizes))
+        scaled = self.blocks * (share[:, None] / sizes).sqrt()[..., None, None]
         scaled[:, own, own] = 0.0
         rows = scaled.transpose(2, 3).reshape(pieces, tokens, dim, tokens * dim)
         squares = rows @ rows.transpose(-1, -2)
         # Rounding of the products, of the square root and of the scaling: by the trace, which is the sum of all squares.
         trace = squares.diagonal(dim1=-2, dim2=-1).sum(-1) * (1 + gamma(tokens * dim + dim + 8))
         most = up(norm_upper(squares) + gamma(tokens * dim + 16) * trace)
-        others = up((share[:, None] * (1.0 - torch.eye(tokens, dtype=share.dtype))).sum(-1) * (1 + gamma(tokens + 4)))
+        apart = 1.0 - torch.eye(tokens, dtype=share.dtype)
+        others = up((share[:, None] * sizes * apart).sum(-1) * (1 + gamma(tokens + 6)))
         alone = up(norm_upper(self.blocks[:, own, own]) * error)
         return up(alone + size[:, None] * torch.sqrt(up(others * most)) + rest)
+
+
+@dataclass(frozen=True)
+class Reaches:
+    """How far vectors of heads and probabilities get on the piece and the tube.
+
+    *_move : (pieces, heads, tokens) sup of the l2 change of (scaled) q, k, v, o from u = 0. *_top : sup of their l2 norm.
+    p_top, p_move : (pieces, heads, tokens, tokens) the same of the probabilities.
+    """
+
+    q_move: Tensor
+    k_move: Tensor
+    v_move: Tensor
+    o_move: Tensor
+    q_top: Tensor
+    k_top: Tensor
+    p_top: Tensor
+    p_move: Tensor
+
+
+def reaches(half: Attention, way: AttentionWay, around: Tube, norms: Mapping[str, Spread]) -> Reaches:
+    """norms : of W_Q, W_K and W_V, head by head. The tube moves a score by at most E, and a probability by exp(2 E)."""
+    most = {key: spread.most[None, :, None] for key, spread in norms.items()}
+    out_error = around.out_error[:, None, :]
+    to_q = up(half.scale * most["q"] * out_error)  # of s q
+    to_k, to_v = (up(most[key] * out_error) for key in "kv")
+
+    def moved(model: Model, tube: Tensor | float = 0.0) -> Tensor:
+        return up(torch.linalg.vector_norm(model.swing(), dim=-1) + tube)
+
+    def reach(model: Model, move: Tensor) -> Tensor:
+        return up(torch.linalg.vector_norm(model.coef[0], dim=-1) * (1 + gamma(model.coef.shape[-1] + 4)) + move)
+
+    q_move, k_move, v_move = moved(way.q, to_q), moved(way.k, to_k), moved(way.v, to_v)
+    q_top, k_top, v_top = reach(way.q, q_move), reach(way.k, k_move), reach(way.v, v_move)
+    score = up(to_q * k_top.amax(-1, keepdim=True) + q_top * to_k.amax(-1, keepdim=True))
+    grown, loss = exp(up(2 * score))
+    grown = up(grown * (1 + loss) - 1.0 + 4 * U)[..., None]
+    reached = way.p.reach()
+    p_top = up(reached * (1 + grown)).clamp(max=1.0)
+    p_move = up(way.p.swing() + reached * grown)
+    o_move = up(moved(way.o) + (p_top * to_v[..., None, :]).sum(-1) + (reached * grown * v_top[..., None, :]).sum(-1))
+    return Reaches(q_move, k_move, v_move, o_move, q_top, k_top, p_top, p_move)
 
 
 def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor) -> Gain:
@@ -177,8 +179,7 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     J_ij = 1 I + M_ij L_j,   M_ij = sum_h P_ij W_O W_V + W_O (v_j - o_i) P_ij (s q_i)^T W_K
                                     + [i = j] W_O (sum_k P_ik (v_k - o_i) s k_k^T) W_Q
 
-    error : (pieces, tokens) radius of the tube. Where the blocks are more than BLOCKS numbers, norms of their parts are added up.
-    Claim PE1-token-gain.
+    error : (pieces, tokens) radius of the tube. For tokens^2 dim^2 <= BLOCKS; `many` bounds the others. Claim PE1-token-gain.
     """
     around = tube(way.normed, half.norm, error)
     matrix, largest, move = normalisation(way.normed, half.norm, at, around)
@@ -190,31 +191,10 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     now = {key: value.at(at.mid) for key, value in weights.items()}  # (pieces, heads, ...)
     q, k, v, o, p = (model.coef[0] for model in (way.q, way.k, way.v, way.o, way.p))
     half_width = at.half[:, None]
-
-    def moved(model, name: str) -> Tensor:
-        """(pieces, heads, tokens) sup of the l2 change of a vector of each head: over the piece, and by the tube."""
-        own = up(torch.linalg.vector_norm(model.swing(), dim=-1))
-        return own if not name else up(own + norms[name].most[None, :, None] * around.out_error[:, None, :])
-
-    def reach(model, move: Tensor) -> Tensor:
-        return up(torch.linalg.vector_norm(model.coef[0], dim=-1) * (1 + gamma(width + 4)) + move)
-
     scale = half.scale
-    to_q = up(scale * norms["q"].most[None, :, None] * around.out_error[:, None, :])  # of s q
-    q_move = up(moved(way.q, "") + to_q)
-    k_move, v_move = moved(way.k, "k"), moved(way.v, "v")
-    q_top, k_top, v_top = reach(way.q, q_move), reach(way.k, k_move), reach(way.v, v_move)
-    # Scores move by the tube at most so far; probabilities by exp(2 times that).
-    k_error = up(norms["k"].most[None, :, None] * around.out_error[:, None, :])
-    score = up(to_q[..., :, None] * k_top[..., None, :] + q_top[..., :, None] * k_error[..., None, :])
-    most, loss = exp(up(2 * score.amax(-1)))
-    grown = up(most * (1 + loss) - 1.0 + 4 * U)[..., None]
-    p_top = up(way.p.reach() * (1 + grown)).clamp(max=1.0)
-    p_move = up(way.p.swing() + way.p.reach() * grown)
-    v_error = up(norms["v"].most[None, :, None] * around.out_error[:, None, :])
-    o_move = up(
-        moved(way.o, "") + (p_top * v_error[..., None, :]).sum(-1) + (way.p.reach() * grown * v_top[..., None, :]).sum(-1)
-    )
+    ways = reaches(half, way, around, norms)
+    q_move, k_move, v_move, o_move = ways.q_move, ways.k_move, ways.v_move, ways.o_move
+    q_top, k_top, p_top, p_move = ways.q_top, ways.k_top, ways.p_top, ways.p_move
     gap = v[..., None, :, :] - o[..., :, None, :]  # (pieces, heads, i, j, width)
     gap_size = up(torch.linalg.vector_norm(gap, dim=-1) * (1 + gamma(width + 4)))
     gap_move = up(v_move[..., None, :] + o_move[..., :, None])
@@ -228,7 +208,6 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     tokens = p.shape[-1]
     own = torch.arange(tokens)
     right = torch.einsum("mhiw,mhwd->mhid", q, now["k"])
-    # Head by head: (pieces, i, j, dim) is the largest array where blocks are not put together.
     left_size = torch.stack(
         [torch.linalg.vector_norm(gap[:, h] @ now["o"][:, h, None].transpose(-1, -2), dim=-1) for h in range(heads)], 1
     )
@@ -259,11 +238,6 @@ def attention_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor
     block_norm = (p * (norm_upper(values)[..., None, None] + left_size * right_size[..., None])).sum(1)
     block_norm[:, own, own] += ((a_o * a_q)[..., 0] * inner_top).sum(1)
     block_norm = up(block_norm + change)
-    unit = torch.eye(tokens, dtype=block_norm.dtype)
-    if tokens * tokens * dim * dim > BLOCKS:
-        scale_top = 1.0 if half.layer_scale is None else up(half.layer_scale.size().max())
-        return Gain(None, up(unit + scale_top * block_norm * largest[:, None]))
-
     left = torch.einsum("mhdw,mhijw->mhijd", now["o"], gap)
     blocks = torch.einsum("mhij,mhde->mijde", p, values)
     blocks = blocks + (left * p[..., None]).permute(0, 2, 3, 4, 1) @ right.permute(0, 2, 1, 3)[:, :, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
@@ -77,6 +77,20 @@ class Transformer:
     skip: int
     last: Norm | None
     head: Affine
+
+
+def first_moving(net: Transformer) -> int:
+    """Number of the first half-block of which a tensor moves, 0 where one in front of them does; their count where none does."""
+    if _moves((net.stem, net.prefix, net.positions)):
+        return 0
+    return next((number for number, half in enumerate(net.halves) if _moves(half)), len(net.halves))
+
+
+def _moves(part: Any) -> bool:
+    if isinstance(part, Weights):
+        return part.step is not None
+    parts = part if isinstance(part, tuple) else vars(part).values() if is_dataclass(part) else ()
+    return any(map(_moves, parts))
 
 
 class _Pair:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from certify.bounds.enclosed.gains import BLOCKS, attention_gain, ball, head_gain, mlp_gain
 from certify.bounds.enclosed.graph import Graph, graph
-from certify.bounds.enclosed.layers import Attention, Transformer, is_transformer, transformer
+from certify.bounds.enclosed.layers import Mlp, Transformer, first_moving, is_transformer, transformer
+from certify.bounds.enclosed.many import attention_spread
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
-from certify.bounds.enclosed.taylor import TERMS, Model, gamma, require_torch_products, to_bernstein, up
+from certify.bounds.enclosed.still import Begin, begin_in_balls, has_balls
+from certify.bounds.enclosed.taylor import TERMS, Model, constant, gamma, require_torch_products, to_bernstein, up
 from certify.networks.segment import Segment
 from certify.records import Refused
 
@@ -104,15 +106,23 @@ class Encloser:
     """A pair of networks, read once: timm's plain ViT and DeiT, or a graph of the operations of `certify.bounds.exact.graph`.
 
     degree : of the polynomials; None takes DEGREE, and FLAT where the path of a graph bends, as its pieces are short.
+    balls  : whether half-blocks in front of the first tensor that moves are evaluated in balls (python-flint), not in float64
+             with gains; None where tokens are so many that those are loose, and python-flint is there.
     """
 
     def __init__(
-        self, model: nn.Module, reference: Mapping[str, Tensor], shipped: Mapping[str, Tensor], degree: int | None = None
+        self,
+        model: nn.Module,
+        reference: Mapping[str, Tensor],
+        shipped: Mapping[str, Tensor],
+        degree: int | None = None,
+        *,
+        balls: bool | None = None,
     ) -> None:
         if degree is not None and not 1 <= degree <= 16:
             raise Refused(f"enclosure: degree {degree} is not in 1..16")
         require_torch_products()
-        self.degree = degree
+        self.degree, self.balls = degree, balls
         self._pair = (model, reference, shipped)
         self._graphs: dict[tuple[int, ...], Graph] = {}
         self._transformer = transformer(model, reference, shipped) if is_transformer(model) else None
@@ -145,8 +155,9 @@ class Encloser:
         net = self._network(image)
         bends = [] if isinstance(net, Transformer) else net.bends(image)
         degree = self.degree or (FLAT if bends else DEGREE)
+        begin = _begin(net, image, self.balls) if isinstance(net, Transformer) else None
         if isinstance(net, Transformer) and most > start:
-            count = _first_finite(net, image, degree, start, most)
+            count = _first_finite(net, image, degree, start, most, begin)
             start, most = (count, most) if count else (start, start)
         edges = sorted({k / start for k in range(start + 1)} | set(bends))
         done: list[Piece] = []
@@ -154,7 +165,7 @@ class Encloser:
         batch = self._batch(net, degree)
         while waiting:
             some = [waiting[at : at + batch] for at in range(0, len(waiting), batch)]
-            found = [piece for pieces in some for piece in _walk(net, image, pieces, degree)]
+            found = [piece for pieces in some for piece in _walk(net, image, pieces, degree, begin)]
             scale, waiting = _largest_change(done + found), []
             for piece in found:
                 full = len(done) + len(found) + len(waiting) >= most + len(bends)
@@ -172,7 +183,7 @@ class Encloser:
             return centre
         chosen = [(piece.mid, piece.half) for piece in done]
         some = [chosen[at : at + batch] for at in range(0, len(chosen), batch)]
-        return _joined([piece for pieces in some for piece in _walk(net, image, pieces, degree, radius)], still)
+        return _joined([piece for pieces in some for piece in _walk(net, image, pieces, degree, radius=radius)], still)
 
     def _network(self, image: Tensor) -> Transformer | Graph:
         if self._transformer is not None:
@@ -189,11 +200,11 @@ class Encloser:
         return net.batch(degree + 2)
 
 
-def _first_finite(net: Transformer, image: Tensor, degree: int, start: int, most: int) -> int:
+def _first_finite(net: Transformer, image: Tensor, degree: int, start: int, most: int, begin: Begin | None) -> int:
     """Equal pieces to begin with: doubled until the one at the shipped end has a finite remainder; 0 where none has."""
     count = start
     while count <= most:
-        (piece,) = _walk(net, image, [(0.5 / count, 0.5 / count)], degree)
+        (piece,) = _walk(net, image, [(0.5 / count, 0.5 / count)], degree, begin)
         if np.isfinite(piece.rem).all():
             return count
         count *= 2
@@ -209,14 +220,20 @@ def _joined(pieces: Sequence[Piece], still: bool) -> Enclosure:
 
 @torch.no_grad()
 def _walk(
-    net: Transformer | Graph, image: Tensor, pieces: list[tuple[float, float]], degree: int, radius: float = 0.0
+    net: Transformer | Graph,
+    image: Tensor,
+    pieces: list[tuple[float, float]],
+    degree: int,
+    begin: Begin | None = None,
+    radius: float = 0.0,
 ) -> list[Piece]:
     """Pieces (mid, half) of the segment, together. What is NaN or infinite has an infinite remainder."""
     at = Pieces(*(torch.tensor(side, dtype=torch.float64) for side in zip(*pieces, strict=True)))
+    steps: list[tuple[str, Tensor, Tensor, Tensor]] = []
     if isinstance(net, Transformer):
-        logits, steps = _through(net, image, at, degree, radius)
+        logits, steps = _through(net, image, at, degree, begin, radius)
     else:
-        logits, steps = net.model(image, at, degree, radius), []
+        logits = net.model(image, at, degree, radius)
     known = torch.isfinite(logits.coef).all(0) & torch.isfinite(logits.rem)
     coef = torch.where(known, logits.coef, 0.0).transpose(0, 1).numpy()
     rem = torch.where(known, logits.rem, torch.inf).numpy()
@@ -241,31 +258,68 @@ def _compare(found: Enclosure, segment: Segment, image: Tensor) -> None:
 
 
 def _through(
-    net: Transformer, image: Tensor, at: Pieces, degree: int, radius: float
+    net: Transformer, image: Tensor, at: Pieces, degree: int, begin: Begin | None, radius: float
 ) -> tuple[Model, list[tuple[str, Tensor, Tensor, Tensor]]]:
     """Through half-blocks: each begins with the polynomial alone, its remainder becomes the defect of that half-block.
 
     e' = B e + defect,   tokens' l2 norms; logits: remainder of the head plus R e
     """
-    x = tokens_of(image, net, at, degree)
-    error, x = _restart(x)
-    if radius:
-        error = up(error + ball(net, x.coef.shape[2], radius))
+    if begin is None:
+        error, x = _restart(tokens_of(image, net, at, degree))
+        error = up(error + ball(net, error.shape[1], radius)) if radius else error
+        x, error, steps = _onward(net, range(len(net.halves)), x, error, at)
+    else:
+        pieces = len(at.mid)
+        x = constant(begin.centre.expand(pieces, *begin.centre.shape), degree)
+        told = [(name, a.expand(pieces), b.expand(pieces), c.expand(pieces)) for name, a, b, c in begin.steps]
+        x, error, steps = _onward(net, range(begin.number, len(net.halves)), x, begin.error.expand(pieces, -1), at)
+        steps = told + steps
+    logits, way = head(x, net, at)
+    reach = head_gain(net, x.coef.shape[2], way, at, error)
+    return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps
+
+
+def _onward(
+    net: Transformer, numbers: range, x: Model, error: Tensor, at: Pieces
+) -> tuple[Model, Tensor, list[tuple[str, Tensor, Tensor, Tensor]]]:
+    """Half-blocks of these numbers; x without remainder."""
     steps = []
-    for half, name in zip(net.halves, net.names, strict=True):
-        if isinstance(half, Attention):
-            out, way = attention(x, half, at)
-            spread = attention_gain(half, way, at, error).spread(error)
-        else:
+    for number in numbers:
+        half, name = net.halves[number], net.names[number]
+        if isinstance(half, Mlp):
             out, way = mlp(x, half, at)
             spread = up(mlp_gain(half, way, at, error) * error)
+        else:
+            out, way = attention(x, half, at)
+            if _many(net):
+                spread, _ = attention_spread(half, way, at, error)
+            else:
+                spread = attention_gain(half, way, at, error).spread(error)
         defect, x = _restart(out)
         gain = spread.amax(-1) / error.amax(-1).clamp(min=1e-300)
         error = up(spread + defect)
         steps.append((name, gain, defect.amax(-1), error.amax(-1)))
-    logits, way = head(x, net, at)
-    reach = head_gain(net, x.coef.shape[2], way, at, error)
-    return Model(logits.coef, up(logits.rem + (reach * error[:, None]).sum(-1))), steps
+    return x, error, steps
+
+
+@torch.no_grad()
+def _begin(net: Transformer, image: Tensor, balls: bool | None) -> Begin | None:
+    """What stands in front of the first tensor that moves, once for all pieces; None where that is the first half-block."""
+    number = first_moving(net)
+    if number == 0:
+        return None
+    if balls or (balls is None and _many(net) and has_balls()):
+        return begin_in_balls(net, image, number)
+    at = Pieces(torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    error, x = _restart(tokens_of(image, net, at, 1))
+    x, error, steps = _onward(net, range(number), x, error, at)
+    return Begin(number, x.coef[0, 0], up(error + torch.linalg.vector_norm(x.coef[1], dim=-1))[0], steps)
+
+
+def _many(net: Transformer) -> bool:
+    """Whether derivatives of its attention are bounded without putting their blocks together."""
+    tokens, dim = net.positions.start.shape
+    return tokens * tokens * dim * dim > BLOCKS
 
 
 def _restart(x: Model) -> tuple[Tensor, Model]:

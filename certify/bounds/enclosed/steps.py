@@ -10,7 +10,21 @@ from torch import Tensor
 
 from certify.bounds.enclosed.elementary import exponential, gelu, power
 from certify.bounds.enclosed.layers import Attention, Mlp, Norm, Transformer
-from certify.bounds.enclosed.taylor import Model, U, add, compose, constant, gamma, linear, product, scaled, shifted, up
+from certify.bounds.enclosed.taylor import (
+    Model,
+    U,
+    add,
+    compose,
+    constant,
+    gamma,
+    linear,
+    product,
+    runs,
+    scaled,
+    shifted,
+    summed,
+    up,
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +47,11 @@ class Normed:
 def normalise(x: Model, norm: Norm, at: Pieces) -> Normed:
     """Layer normalisation of models (d + 1, pieces, tokens, dim)."""
     dim = x.coef.shape[-1]
-    mean = x.coef.mean(-1, keepdim=True)
-    coef = x.coef - mean
-    size = x.size()
-    rem = x.rem + x.rem.mean(-1, keepdim=True) + gamma(dim + 4) * (size + size.mean(-1, keepdim=True))
+    coef = x.coef - summed(x.coef) / dim
+    size, terms = x.size(), runs(dim)
+    rem = x.rem + x.rem.mean(-1, keepdim=True) + gamma(terms + 4) * (size + size.mean(-1, keepdim=True))
     centred = Model(coef, up(rem))
-    total = product(centred, centred, lambda a, b: (a * b).sum(-1, keepdim=True), dim)
+    total = product(centred, centred, lambda a, b: summed(a * b), terms)
     coef = total.coef / dim
     coef[0] += norm.eps
     variance = Model(coef, up(total.rem / dim + 4 * U * (coef.abs().sum(0) + norm.eps)))

@@ -23,6 +23,7 @@ from certify.theory.outward._rounding import UNIT, require_full_products
 
 U = UNIT
 TERMS = 4096
+RUN = 64
 UP = 1.0 + 2.0**-39  # 1 + 8192 U: more than the relative rounding of any bound computed here
 TINY = 2.0**-960  # more than all underflow of such a sum
 
@@ -35,6 +36,26 @@ def require_torch_products() -> None:
 def gamma(n: int) -> float:
     """n U / (1 - n U), the relative rounding of n operations."""
     return n * U / (1.0 - n * U)
+
+
+def runs(n: int) -> int:
+    """How often a term of `summed` or `matmul` is rounded at most, n terms: those of more than two runs are added run by run."""
+    return n if n <= 2 * RUN else RUN + math.ceil(n / RUN)
+
+
+def summed(x: Tensor) -> Tensor:
+    """Along the last axis, which is kept."""
+    n = x.shape[-1]
+    parts = (x,) if n <= 2 * RUN else x.split(RUN, -1)
+    return sum_of([part.sum(-1, keepdim=True) for part in parts])
+
+
+def matmul(x: Tensor, weight: Tensor) -> Tensor:
+    """x weight^T."""
+    n = x.shape[-1]
+    if n <= 2 * RUN:
+        return x @ weight.mT
+    return sum_of([a @ b.mT for a, b in zip(x.split(RUN, -1), weight.split(RUN, -1), strict=True)])
 
 
 def raised(x: Tensor, n: int) -> Tensor:
@@ -156,18 +177,18 @@ def linear(a: Model, weight: Weights, bias: Weights | None, mid: Tensor, half: T
 
     Groups of their own: a (..., groups, rows, in), weight (groups, out, in), bias (groups, 1, out).
 
-    rem' = sup|W| (rem + left out) + gamma_(in + 8) (|start| + 2 |step|) sum_k |a_k|   and the same of the bias
+    rem' = sup|W| (rem + left out) + gamma_(runs + 8) (|start| + 2 |step|) sum_k |a_k|   and the same of the bias
     """
     inputs = weight.start.shape[-1]
-    coef = a.coef @ weight.start.mT
+    coef = matmul(a.coef, weight.start)
     rem = a.rem @ weight.size().mT
     rounding = weight.start.abs()
     if weight.step is not None:
         turned, left = moved(a, mid, half)
-        coef = coef + turned @ weight.step.mT
+        coef = coef + matmul(turned, weight.step)
         rem = rem + left @ weight.step.abs().mT
         rounding = rounding + 2.0 * weight.step.abs()
-    rem = rem + gamma(inputs + 8) * (a.size() @ rounding.mT)
+    rem = rem + gamma(runs(inputs) + 8) * (a.size() @ rounding.mT)
     found = Model(coef, up(rem))
     return found if bias is None else shifted(found, bias, mid, half)
 

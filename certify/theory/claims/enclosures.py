@@ -38,16 +38,29 @@ CLAIMS: tuple[Claim, ...] = (
         r"$\|A\|_2\le\|(A^TA)^{2^{s-1}}\|_F^{1/2^s}\le\mathrm{rank}(A)^{1/2^{s+1}}\|A\|_2$",
         (),
         "$\\|A\\|_2^2=\\|A^TA\\|_2$ and $\\|\\cdot\\|_2\\le\\|\\cdot\\|_F$",
-        "certify.bounds.enclosed.gains.norm_upper",
+        "certify.bounds.enclosed.spectral.norm_upper",
         checks=("property",),
     ),
     Claim(
-        "PE5-token-spread",
+        "PE5-stacked-heads",
+        "Errors of tokens pass an attention half with its heads stacked",
+        r"$\|x+\mathrm{attention}(x)\|$ moves at $i$ by at most $e_i+\|W_O\|(\|W_V\|\sqrt{\sum_j\max_hp^h_{ij}a_j^2}"
+        r"+\sqrt{\sum_{jh}C^h_i\|sq^h_iW^h_K\|^2p^h_{ij}a_j^2}+s\|W_Q\|\max_h\sqrt{C^h_iD^h_i}\,a_i)$",
+        (
+            r"$\|\delta_j\|_2\le e_j$, $a_j=\sup\|\partial\,\mathrm{norm}(x_j)\|_2\,e_j$",
+            r"$C^h_i,D^h_i$ largest eigenvalues of the covariances of values and keys under $p^h_{i\cdot}$",
+        ),
+        "Jensen for the values, Cauchy-Schwarz in $L^2(p^h_{i\\cdot})$ for the scores; mean value inequality on the tube",
+        "certify.bounds.enclosed.many.attention_spread",
+        checks=("property",),
+    ),
+    Claim(
+        "PE6-token-spread",
         "Errors of several tokens add up in one norm",
-        r"$\|\sum_jJ_jr_j\|_2\le\big(\sum_je_j\big)^{1/2}\,\big\|\sum_je_jJ_jJ_j^\top\big\|_2^{1/2}\le\sum_j\|J_j\|_2e_j$ "
-        r"for all $\|r_j\|_2\le e_j$; equality for $J_j=wx^\top$",
-        (r"$e_j\ge0$",),
-        "Cauchy–Schwarz with weights $e_j$ on $w^\\top\\sum_jJ_jr_j$",
+        r"$\|\sum_jJ_jr_j\|_2\le\big(\sum_je_jf_j\big)^{1/2}\,\big\|\sum_j\frac{e_j}{f_j}J_jJ_j^\top\big\|_2^{1/2}$ "
+        r"for all $\|r_j\|_2\le e_j$; at $f_j=\|J_j\|_F$ at most $\sum_je_j\|J_j\|_F$; equality for $J_j=a_jwx^\top$",
+        (r"$e_j\ge0$", r"$f_j>0$"),
+        "Cauchy–Schwarz with weights $e_j/f_j$ on $w^\\top\\sum_jJ_jr_j$",
         "certify.bounds.enclosed.gains.Gain.spread",
         checks=("property",),
     ),
