@@ -128,6 +128,13 @@ def test_a_watch_keeps_what_it_began_with(tmp_path: Path, finished: Path) -> Non
     assert said.code == 3 and "not the state of a canary" in said.err
 
 
+def test_an_alarm_stays_when_the_log_is_rotated(tmp_path: Path) -> None:
+    path, state = stream(tmp_path / "log", 0.5, 200), tmp_path / "state.json"
+    code, found = canary(path, "--level", 0.05, "--state", state)
+    path.write_text("1,1\n")
+    assert code == 1 and canary(path, "--level", 0.05, "--state", state) == (1, found)
+
+
 def test_wrong_calls(tmp_path: Path, finished: Path) -> None:
     path = stream(tmp_path / "log", 0.02, 10)
     certificate = finished / "plans" / "half" / "certificate.json"
