@@ -42,7 +42,7 @@ def canary(
 
     The alarm may be looked at after every sample, and rings falsely with chance at most alpha however long the stream is.
     """
-    from certify.risk.canary import alarms, log_evidence
+    from certify.risk.canary import log_evidence
 
     if (level is None) == (certificate is None):
         raise Usage("certify canary needs --level or --certificate, and not both")
@@ -51,17 +51,28 @@ def canary(
     found = _begin(level, certificate, alpha)
     if state is not None and state.exists():
         found = _resumed(found, Watch.load(state), state)
+    if not found.fired:
+        found = _watch(stream, found, state)
+    evidence = math.exp(min(700.0, float(log_evidence(found.failures, found.samples, found.level))))
+    _tell(found, evidence, json)
+    return 1 if found.fired else 0
+
+
+def _watch(stream: Path, found: Watch, state: Path | None) -> Watch:
+    """Read on until the stream ends or the alarm is raised; what was read is kept in `state` whatever happens."""
+    from certify.risk.canary import alarms
+
     name = "stdin" if stream == Path("-") else str(stream)
     saved = time.monotonic()
     try:
         with _opened(stream) as lines:
             if stream != Path("-"):
                 _skip(lines, found, name)
-            for line in () if found.fired else lines:
+            for line in lines:
                 if not line.endswith("\n") and state is not None and stream != Path("-"):
                     break  # still being written: read when it is whole
                 before, found = found.failures, found.read(line, name)
-                if found.failures > before and bool(alarms(found.failures, found.samples, found.level, alpha)):
+                if found.failures > before and bool(alarms(found.failures, found.samples, found.level, found.alpha)):
                     found = replace(found, fired=found.lines)
                     break
                 if state is not None and time.monotonic() - saved >= SAVED_EVERY:
@@ -72,9 +83,7 @@ def canary(
     finally:
         if state is not None:
             found.save(state)
-    evidence = math.exp(min(700.0, float(log_evidence(found.failures, found.samples, found.level))))
-    _tell(found, evidence, json)
-    return 1 if found.fired else 0
+    return found
 
 
 def _begin(level: float | None, certificate: Path | None, alpha: float) -> Watch:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from certify.deploy import graph, two_four
 from certify.networks.loading import State, digest, load_state, read_checkpoint, save_state
+from certify.networks.masking import copied
 from certify.networks.running import runtime, widened
 from certify.records import Edit, Refused, Target, Usage
 from certify.records.files import UNFINISHED, atomic_write, write_json
@@ -90,6 +91,7 @@ def export(
 
     edits, pattern : of the plan that pruned `state`, or `zeros_of` it.
     images         : (B, C, H, W), B >= 2; format onnx compares torch and onnxruntime on them.
+    `model` gives the architecture alone and stays as it is.
     """
     if form not in FORMATS:
         raise Usage(f"format {form!r} is none of {', '.join(FORMATS)}")
@@ -101,7 +103,7 @@ def export(
         if form == "onnx":
             if images is None or len(images) < 2:
                 raise Usage("format onnx compares outputs on real samples, and needs two of them at least")
-            network = load_state(model.float(), widened(state), "the network")
+            network = load_state(copied(model).float(), widened(state), "the network")
             named, checked, details = _onnx(network, edits, pattern, part, images, threads)
         else:
             named, checked, details = _tensors(form, state, edits, pattern, part)

@@ -17,7 +17,7 @@ from scipy.special import betaincc, betaln
 from certify.records import Refused
 from certify.theory._arrays import Array, ArrayLike, level, number
 
-# Jeffreys' prior over the rates that are bet on.
+# First parameter of the beta law of the rates that are bet on; the second makes their scale that of the level.
 PRIOR = 0.5
 # Logarithm of capital wanted beyond log(1 / alpha): float64 errors of the logarithms below lie beneath it.
 SLACK = 1e-6
@@ -26,8 +26,9 @@ SLACK = 1e-6
 def log_evidence(failures: ArrayLike, samples: ArrayLike, rate: float) -> Array:
     """Logarithm of the capital of a portfolio of bets against "the next sample fails with probability at most `rate`".
 
-        K(k, n) = int_rate^1 (q / rate)^k ((1 - q) / (1 - rate))^(n - k) w(q) dq,   w = Beta(1/2, 1/2) cut to [rate, 1]
-                = B(k + 1/2, n - k + 1/2) P(k + 1/2, n - k + 1/2) / (B(1/2, 1/2) P(1/2, 1/2)) / (rate^k (1 - rate)^(n - k))
+        K(k, n) = int_rate^1 (q / rate)^k ((1 - q) / (1 - rate))^(n - k) w(q) dq,   w = Beta(a, b) cut to [rate, 1]
+                = B(k + a, n - k + b) P(k + a, n - k + b) / (B(a, b) P(a, b)) / (rate^k (1 - rate)^(n - k))
+        a = 1/2, b = 1 / (2 rate):   for small rates q / rate is chi-square of one degree of freedom, given that it exceeds 1
 
     failures, samples : integers 0 <= k <= n, of any shapes that go together; B is the beta function, P(a, b) the chance that a
                         Beta(a, b) variable exceeds `rate`.
@@ -45,10 +46,10 @@ def log_evidence(failures: ArrayLike, samples: ArrayLike, rate: float) -> Array:
     k, n = np.broadcast_arrays(np.asarray(failures, dtype=np.float64), np.asarray(samples, dtype=np.float64))
     if np.any((k < 0) | (k > n) | (k != np.floor(k)) | (n != np.floor(n))):
         raise Refused("failures, samples: whole numbers with 0 <= failures <= samples are expected")
-    a, b = k + PRIOR, n - k + PRIOR
+    a, b = PRIOR, PRIOR / p
     with np.errstate(divide="ignore"):
-        above = np.log(betaincc(a, b, p)) - math.log(betaincc(PRIOR, PRIOR, p))
-    return betaln(a, b) - betaln(PRIOR, PRIOR) + above - k * math.log(p) - (n - k) * math.log1p(-p)
+        above = np.log(betaincc(k + a, n - k + b, p)) - math.log(betaincc(a, b, p))
+    return betaln(k + a, n - k + b) - betaln(a, b) + above - k * math.log(p) - (n - k) * math.log1p(-p)
 
 
 def alarms(failures: ArrayLike, samples: ArrayLike, rate: float, alpha: float) -> NDArray[np.bool_]:

@@ -106,7 +106,7 @@ EDITS = (
     _edit(
         "risk/canary", "k * math.log(p) - (n - k)", "k * math.log(p) - n", "failures count as agreements too", "risk/test_canary"
     ),
-    _edit("risk/canary", " - math.log(betaincc(PRIOR, PRIOR, p))", "", "the prior is not cut to the level", "risk/test_canary"),
+    _edit("risk/canary", " - math.log(betaincc(a, b, p))", "", "the prior is not cut to the level", "risk/test_canary"),
     _edit("risk/choosing", "share = w + w[i] * g[i]", "share = w + g[i]", "more than alpha is handed on", "risk/test_choosing"),
     _edit("risk/rates", "share = error / max(1, len(groups))", "share = error", "every class spends it all", "risk/test_rates"),
     _edit(

@@ -201,6 +201,13 @@ def test_a_network_that_is_not_sparse_is_refused(tmp_path: Path, vit: nn.Module)
         assert list(tmp_path.iterdir()) == []
 
 
+def test_the_model_that_is_handed_in_stays_as_it_is(tmp_path: Path, vit: nn.Module) -> None:
+    other, before = network(RESNET), digest(state_of(network(RESNET)))
+    state = {name: tensor * 2 if tensor.is_floating_point() else tensor for name, tensor in state_of(other).items()}
+    export(other, state, edits_of(other), None, "onnx", tmp_path, images=torch.randn(2, 3, 32, 32))
+    assert digest(state_of(other)) == before
+
+
 def test_dense_networks_and_unknown_formats(tmp_path: Path) -> None:
     dense = network(VIT, weights=lambda weight: weight)
     with pytest.raises(Refused, match="no matrix was pruned 2:4"):
