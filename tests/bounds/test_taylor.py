@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from certify.bounds.enclosed import elementary, taylor
 from certify.bounds.enclosed.elementary import exp, exponential, gelu, power, sup_gelu
-from certify.bounds.enclosed.gains import norm_upper
+from certify.bounds.enclosed.spectral import norm_upper
 from certify.bounds.enclosed.taylor import Model, Weights, add, compose, linear, product, scaled
 
 mpmath.mp.dps = 60
@@ -241,3 +241,17 @@ def test_a_constant_too_small_is_caught(planted: str, monkeypatch: pytest.Monkey
         terms = gelu(point).terms[0]
         off = [abs(mpmath.mpf(float(t)) - phi(mpmath.mpf(float(x)))) for t, x in zip(terms, point.coef[0], strict=True)]
         assert max(off) > 2.0**-53 and elementary.SERIES > 100
+
+
+@pytest.mark.parametrize("n", [1, 128, 129, 192, 200, 384])
+def test_long_sums_are_added_run_by_run(n: int) -> None:
+    """Every term is there once, and what rounding there is stays below `gamma(runs)`."""
+    assert float(taylor.summed(torch.arange(n).double())) == n * (n - 1) / 2
+    numbers = torch.arange(3 * n).double().reshape(3, n)
+    assert torch.equal(taylor.matmul(numbers, numbers + 1), numbers @ (numbers + 1).T)
+    generator = torch.Generator().manual_seed(n)
+    x, weight = (torch.randn(4, n, generator=generator, dtype=torch.float64) for _ in range(2))
+    exact = [[sum(mpmath.mpf(float(a)) * mpmath.mpf(float(b)) for a, b in zip(p, q, strict=True)) for q in weight] for p in x]
+    found, bound = taylor.matmul(x, weight), taylor.gamma(taylor.runs(n)) * (x.abs() @ weight.abs().T)
+    assert all(abs(mpmath.mpf(float(found[i, j])) - exact[i][j]) <= float(bound[i, j]) for i in range(4) for j in range(4))
+    assert taylor.runs(n) <= n and (n <= 128 or taylor.runs(n) <= 64 + n // 64 + 1)
