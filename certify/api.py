@@ -168,8 +168,9 @@ def bound(
 
     if road not in ("resolved", *ROADS):
         raise Usage(f"road {road!r} is none of resolved, {', '.join(ROADS)}")
-    proved = {} if road == "resolved" else {"road": road}
     targets = describe(reference)
+    proving = road in ROADS
+    settings = BoundsRecipe(tolerance=tolerance, proved=len(data.images) if proving else 0, road=road if proving else ROADS[0])
     return ladder(
         reference,
         state_of(reference),
@@ -179,7 +180,7 @@ def bound(
         pair=_pair(reference, shipped, "masked" if plan is not None else "given"),
         split=data.digest,
         samples=data.samples,
-        settings=BoundsRecipe(tolerance=tolerance, proved=len(data.images) if proved else 0, **proved),
+        settings=settings,
         plan=plan,
         targets=targets,
     )
