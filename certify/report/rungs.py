@@ -128,7 +128,8 @@ def _distributions(plot: Axes, found: Sequence[Rung], span: tuple[float, float])
     for row, rung in enumerate(found):
         tier = rung.bound.tier
         some_below = f"{percent(rung.not_positive / rung.size, 0)} ≤ 0, " if rung.not_positive else ""
-        _label(plot, row, rung.bound, f"{some_below}{size_of(rung.median)}")
+        few = f"of {whole(rung.size)}: " if rung.size < len(rung.bound.upper) else ""
+        _label(plot, row, rung.bound, f"{few}{some_below}{size_of(rung.median)}")
         if rung.largest <= 0:
             continue
         left, right, largest = (min(max(value, low), high) for value in (rung.low, rung.high, rung.largest))
