@@ -18,7 +18,7 @@ from certify.records import Refused, Usage
 from certify.records.recipe import ROADS
 
 # Road "auto" leaves larger networks alone: what they would take is hours. Named, a road tries any size.
-AUTO_PARAMETERS = 2**21
+AUTO_PARAMETERS, AUTO_BENDS = 2**21, 500
 # Called with samples done and samples in all.
 Progress = Callable[[int, int], None]
 
@@ -94,7 +94,7 @@ def prove(
     labels : (T,) true classes, or None.
     road   : "exact" traces piecewise linear networks whose change lies in one layer; "enclosed" knows the same operations and
              GELU, wherever the change lies, and timm's ViT and DeiT; "auto" takes the first that knows the network, if that has
-             at most 2^21 parameters. Anything else is refused, with what each road said.
+             at most 2^21 parameters and its path bends at most 500 times. Anything else is refused, with what each road said.
     radius : everything then holds for every input no entry of which is farther than this from the image's; "enclosed" alone.
     """
     if road not in ROADS:
@@ -107,7 +107,8 @@ def prove(
         if road in ("auto", name):
             try:
                 if name == "enclosed":
-                    return _enclosed(model, reference, shipped, images, labels, radius, progress)
+                    most = AUTO_BENDS if road == "auto" else None
+                    return _enclosed(model, reference, shipped, images, labels, radius, most, progress)
                 if radius:
                     raise Refused("a ball of inputs is not traced")
                 return _exact(model, reference, shipped, images, labels, progress)
@@ -146,13 +147,18 @@ def _enclosed(
     images: Tensor,
     labels: np.ndarray | None,
     radius: float,
+    most_bends: int | None,
     progress: Progress,
 ) -> ProvedPath:
     encloser, found = Encloser(model, reference, shipped), []
+
+    def enclose(image: Tensor) -> Enclosure:
+        return encloser.enclose(image, radius=radius, most_bends=most_bends)
+
     with _workers() as each:
         # The first alone: it reads the network and runs it once.
-        first = encloser.enclose(images[0], radius=radius)
-        for number, path in enumerate(chain([first], each(lambda image: encloser.enclose(image, radius=radius), images[1:]))):
+        first = enclose(images[0])
+        for number, path in enumerate(chain([first], each(enclose, images[1:]))):
             found.append(path)
             progress(number + 1, len(images))
     logits, error = (np.array(each) for each in zip(*(each.last_logits() for each in found), strict=True))

@@ -78,6 +78,13 @@ def test_road_auto_leaves_large_networks_alone(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(Refused, match="parameters; road auto tries up to 100, road exact or enclosed any number"):
         prove(model, state_of(model), thinned(model, "3.weight"), torch.randn(1, 6))
     assert prove(model, state_of(model), thinned(model, "3.weight"), torch.randn(1, 6), road="enclosed").unchanged.shape == (1,)
+    monkeypatch.undo()
+    monkeypatch.setattr(proved, "AUTO_BENDS", 0)
+    bent, images = chain(nn.ReLU), torch.randn(8, 6)
+    shipped = thinned(bent, "1.weight", "3.weight")
+    with pytest.raises(Refused, match=r"the path of a sample bends . times; road auto follows up to 0"):
+        prove(bent, state_of(bent), shipped, images)
+    assert prove(bent, state_of(bent), shipped, images, road="enclosed").unchanged.shape == (8,)
 
 
 def test_no_road() -> None:

@@ -135,7 +135,14 @@ class Encloser:
                 raise Refused(f"enclosure: a dimension of {widest}; its rounding constants cover sums of up to {TERMS} terms")
 
     def enclose(
-        self, image: Tensor, *, radius: float = 0.0, tolerance: float = TOLERANCE, start: int = START, most: int = MOST
+        self,
+        image: Tensor,
+        *,
+        radius: float = 0.0,
+        tolerance: float = TOLERANCE,
+        start: int = START,
+        most: int = MOST,
+        most_bends: int | None = None,
     ) -> Enclosure:
         """Enclose the logits of one image (channels, height, width), or vector, on theta in [0, 1].
 
@@ -143,7 +150,7 @@ class Encloser:
                  in it, and `deviation` bounds |z(x, theta) - z(x, 1)| for each. Pieces are chosen at the centre.
         start : equal pieces to begin with, a power of two, more where the first is vacuous, cut again where the path bends;
                 those whose remainder is above `tolerance` times the largest change of a logit are halved, up to `most` pieces
-                in all, bends not counted.
+                in all, bends not counted. A path that bends more than `most_bends` times is refused: it takes a piece a bend.
         """
         if not torch.isfinite(image).all():
             raise Refused("enclosure: the image holds a value that is not finite")
@@ -154,6 +161,8 @@ class Encloser:
         image = image.detach().cpu().double()
         net = self._network(image)
         bends = [] if isinstance(net, Transformer) else net.bends(image)
+        if most_bends is not None and len(bends) > most_bends:
+            raise Refused(f"the path of a sample bends {len(bends):,} times; road auto follows up to {most_bends:,}")
         degree = self.degree or (FLAT if bends else DEGREE)
         begin = _begin(net, image, self.balls) if isinstance(net, Transformer) else None
         if isinstance(net, Transformer) and most > start:
