@@ -21,6 +21,8 @@ from certify.theory._arrays import Array, ArrayLike, level, number
 PRIOR = 0.5
 # Logarithm of capital wanted beyond log(1 / alpha): float64 errors of the logarithms below lie beneath it.
 SLACK = 1e-6
+# Below it a float64 loses digits: the capital, far below 1 there, counts as 0.
+LEAST = 1e-290
 
 
 def log_evidence(failures: ArrayLike, samples: ArrayLike, rate: float) -> Array:
@@ -47,8 +49,9 @@ def log_evidence(failures: ArrayLike, samples: ArrayLike, rate: float) -> Array:
     if np.any((k < 0) | (k > n) | (k != np.floor(k)) | (n != np.floor(n))):
         raise Refused("failures, samples: whole numbers with 0 <= failures <= samples are expected")
     a, b = PRIOR, PRIOR / p
+    tail = betaincc(k + a, n - k + b, p)
     with np.errstate(divide="ignore"):
-        above = np.log(betaincc(k + a, n - k + b, p)) - math.log(betaincc(a, b, p))
+        above = np.log(np.where(tail < LEAST, 0.0, tail)) - math.log(betaincc(a, b, p))
     return betaln(k + a, n - k + b) - betaln(a, b) + above - k * math.log(p) - (n - k) * math.log1p(-p)
 
 
