@@ -110,7 +110,7 @@ logits = st.lists(st.floats(-20, 20), min_size=3, max_size=3)
 @settings(max_examples=100, deadline=None)
 @given(logits, logits.map(lambda x: [abs(each) for each in x]), st.floats(0, 1e-3), st.integers(0, 2))
 def test_increases_bound_every_network_within(z: list[float], moves: list[float], error: float, label: int) -> None:
-    """The worst logits inside: C down, the others up, at every corner of the error box; in 50 digits."""
+    """The worst logits inside: C down, the others up, at every corner of the error box; in 400 digits."""
     change = np.array([moves])
     pairwise = np.nextafter(change + change[:, [label]], np.inf)
     pairwise[0, label] = 0.0
@@ -122,7 +122,7 @@ def test_increases_bound_every_network_within(z: list[float], moves: list[float]
     def loss(values: list[mpmath.mpf]) -> mpmath.mpf:
         return mpmath.log(mpmath.fsum(mpmath.exp(value) for value in values)) - values[label]
 
-    with mpmath.workdps(50):
+    with mpmath.workdps(400):
         for signs in np.ndindex(2, 2, 2):
             before = [mpmath.mpf(a) + (mpmath.mpf(error) if s else -mpmath.mpf(error)) for a, s in zip(z, signs, strict=True)]
             after = [b + (-m if k == label else m) for k, (b, m) in enumerate(zip(before, map(mpmath.mpf, moves), strict=True))]
