@@ -93,6 +93,7 @@ class Gain:
     """Blocks of the derivative of a half-block: J_ij within `rest` of `blocks` in spectral norm, on the tube.
 
     blocks : (pieces, tokens, tokens, dim, dim). rest : (pieces, tokens, tokens).
+    Claims PE1-token-gain, PE6-token-spread.
     """
 
     blocks: Tensor

@@ -61,7 +61,7 @@ CLAIMS: tuple[Claim, ...] = (
         r"for all $\|r_j\|_2\le e_j$; at $f_j=\|J_j\|_F$ at most $\sum_je_j\|J_j\|_F$; equality for $J_j=a_jwx^\top$",
         (r"$e_j\ge0$", r"$f_j>0$"),
         "Cauchy–Schwarz with weights $e_j/f_j$ on $w^\\top\\sum_jJ_jr_j$",
-        "certify.bounds.enclosed.gains.Gain.spread",
+        "certify.bounds.enclosed.gains.Gain",
         checks=("property",),
     ),
 )
