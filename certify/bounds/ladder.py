@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from certify.bounds.layers import steps
-from certify.bounds.measured import evaluation_error
+from certify.bounds.measured import both_ends
 from certify.bounds.norms import norms
 from certify.bounds.objective import mask_objective, proved_account, universal_objective
 from certify.bounds.proved import ProvedPath, prove
@@ -21,7 +20,6 @@ from certify.bounds.rungs.norms import norm_edges, norm_rungs, norms_in_words
 from certify.bounds.rungs.proved import proved_edges, proved_rungs
 from certify.bounds.rungs.resolved import resolved_edges, resolved_rungs
 from certify.networks.loading import State
-from certify.networks.segment import Segment
 from certify.records import Bound, Edge, Ladder, Pair, Plan, Refused, Target
 from certify.records.recipe import BoundsRecipe
 
@@ -47,13 +45,11 @@ def ladder(
     plan   : with it, and `settings.layers`, the layer-by-layer part and the elastic-net account of the masks are added.
     """
     tell = progress or (lambda label, share: None)
-    segment = Segment(model, reference, shipped)
     tell("path", 0.0)
-    ends = segment.path(images, np.array([0.0, 1.0]))
-    classes = ends[1].argmax(axis=1) if labels is None else np.asarray(labels)
-    error = evaluation_error(ends, Segment(model, reference, shipped, torch.float32), images, (0.0, 1.0))
+    ends = both_ends(model, reference, shipped, images, labels)
+    classes, error = ends.classes, ends.error
     path = resolve(
-        segment,
+        ends.segment,
         images,
         classes,
         tolerance=settings.tolerance,

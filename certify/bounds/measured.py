@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from certify.networks.loading import State
 from certify.networks.segment import Segment
 
 BATCH = 256
@@ -25,6 +27,28 @@ def measure(networks: Sequence[nn.Module], images: Callable[[Sequence[int]], Ten
             for logits, network in zip(found, networks, strict=True):
                 logits.append(network(batch).double().numpy())
     return [np.concatenate(logits) for logits in found]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Both ends of a segment, in float64.
+
+    logits : (2, T, K) at theta = 0 and 1. classes : (T,) class C. error : (T,) estimated error of one logit.
+    """
+
+    segment: Segment
+    logits: np.ndarray
+    classes: np.ndarray
+    error: np.ndarray
+
+
+def both_ends(model: nn.Module, reference: State, shipped: State, images: Tensor, labels: np.ndarray | None) -> Ends:
+    """Evaluate both networks; without labels, class C of a sample is the reference's own decision."""
+    segment = Segment(model, reference, shipped)
+    logits = segment.path(images, np.array([0.0, 1.0]))
+    classes = logits[1].argmax(axis=1) if labels is None else np.asarray(labels)
+    error = evaluation_error(logits, Segment(model, reference, shipped, torch.float32), images, (0.0, 1.0))
+    return Ends(segment, logits, classes, error)
 
 
 def evaluation_error(double: np.ndarray, single: Segment, images: Tensor, thetas: Sequence[float]) -> np.ndarray:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from certify.bounds.enclosed import operations as on
+from certify.bounds.enclosed.elementary import GELU_SLOPE
 from certify.bounds.enclosed.gains import spread
 from certify.bounds.enclosed.graph import Graph, graph
 from certify.bounds.enclosed.layers import Half, Mlp, Norm, Transformer, is_transformer, transformer
@@ -28,8 +29,6 @@ from certify.bounds.enclosed.taylor import Model, U, Weights, constant, gamma, r
 from certify.bounds.exact.affine import Window
 
 DEGREE = 4
-# sup |GELU'|, rounded up.
-SLOPE = 1.12891
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def gain(operation: Any) -> float:
         return _up(math.sqrt((1 if operation.window is None else _readers(operation.window)) / operation.count))
     if isinstance(operation, on.Kink):
         return max(1.0, abs(operation.slope))
-    return SLOPE if isinstance(operation, on.Gelu) else 1.0
+    return GELU_SLOPE if isinstance(operation, on.Gelu) else 1.0
 
 
 def _readers(window: Window) -> int:
@@ -184,7 +183,7 @@ def _box(operation: Any, end: Pieces, inputs: list[Model]) -> Model:
     if isinstance(operation, on.Gelu):
         x = Model(x.coef, torch.zeros_like(x.rem))
         found = operation.model(end, x)
-        return Model(found.coef, up(found.rem + SLOPE * inputs[0].rem))
+        return Model(found.coef, up(found.rem + GELU_SLOPE * inputs[0].rem))
     if not _moves(operation):
         return operation.model(end, *inputs)
     if not isinstance(operation, on.Linear | on.Convolution):
@@ -241,7 +240,7 @@ def half_gain(half: Half, tokens: int) -> float:
     outer = 1.0 if half.layer_scale is None else float(half.layer_scale.size().max())
     before = _normalising(half.norm)
     if isinstance(half, Mlp):
-        inner = SLOPE * float(spread(half.fc1.weight).most) * float(spread(half.fc2.weight).most)
+        inner = GELU_SLOPE * float(spread(half.fc1.weight).most) * float(spread(half.fc2.weight).most)
         return _up(_up(1.0 + outer * inner * before))
     dim = half.norm.factor.start.shape[-1]
     rho = float(half.norm.factor.size().max()) * math.sqrt(dim) + float(torch.linalg.vector_norm(half.norm.offset.size()))

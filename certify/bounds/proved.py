@@ -102,16 +102,16 @@ def prove(
     size = sum(tensor.numel() for tensor in reference.values())
     if road == "auto" and size > AUTO_PARAMETERS:
         raise Refused(f"{size:,} parameters; road auto tries up to {AUTO_PARAMETERS:,}, road exact or enclosed any number")
+    most_bends = AUTO_BENDS if road == "auto" else None
+    ways = {
+        "exact": lambda: _exact(model, reference, shipped, images, labels, radius, progress),
+        "enclosed": lambda: _enclosed(model, reference, shipped, images, labels, radius, most_bends, progress),
+    }
     said = []
-    for name in ("exact", "enclosed"):
+    for name, way in ways.items():
         if road in ("auto", name):
             try:
-                if name == "enclosed":
-                    most = AUTO_BENDS if road == "auto" else None
-                    return _enclosed(model, reference, shipped, images, labels, radius, most, progress)
-                if radius:
-                    raise Refused("a ball of inputs is not traced")
-                return _exact(model, reference, shipped, images, labels, progress)
+                return way()
             except Refused as error:
                 if road == name:
                     raise
@@ -125,8 +125,11 @@ def _exact(
     shipped: Mapping[str, Tensor],
     images: Tensor,
     labels: np.ndarray | None,
+    radius: float,
     progress: Progress,
 ) -> ProvedPath:
+    if radius:
+        raise Refused("a ball of inputs is not traced")
     found = exact(model, dict(reference), dict(shipped), images)
     progress(len(images), len(images))
     error = np.stack([tube.rem[-1] for _, tube in found.tubes])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from certify.bounds.measured import evaluation_error
+from certify.bounds.measured import both_ends
 from certify.bounds.norms import norms
 from certify.bounds.proved import prove
 from certify.bounds.resolved import resolve
 from certify.bounds.rungs import measured, proved
 from certify.networks.loading import State
-from certify.networks.segment import Segment
 from certify.records import Bound, Usage
 from certify.records.recipe import ROADS as PROVEN
 from certify.records.recipe import BoundsRecipe
@@ -49,17 +47,14 @@ def along(
         claim = proved.CLAIM[path.road]
         rungs = [_proved(name, values, claim) for name, values in found]
         return (*rungs, _proved("path_variation", path.variation, claim)) if np.isfinite(path.variation).all() else tuple(rungs)
-    segment = Segment(model, reference, shipped)
-    ends = segment.path(images, np.array([0.0, 1.0]))
-    classes = ends[1].argmax(axis=1) if labels is None else np.asarray(labels)
-    error = evaluation_error(ends, Segment(model, reference, shipped, torch.float32), images, (0.0, 1.0))
+    ends = both_ends(model, reference, shipped, images, labels)
+    classes, error = ends.classes, ends.error
     if road == "measured":
-        change = np.abs(ends[1] - ends[0])
-        relative = ends[1] - ends[0]
-        against = np.abs(relative - np.take_along_axis(relative, classes[:, None], axis=1))
-        found = _by_class(change, against, classes)
+        change = ends.logits[1] - ends.logits[0]
+        against = change - np.take_along_axis(change, classes[:, None], axis=1)
+        found = _by_class(np.abs(change), np.abs(against), classes)
         return tuple(_resolved(name, values, (2 if name.startswith("change") else 4) * error) for name, values in found)
-    path = resolve(segment, images, classes, tolerance=settings.tolerance, max_order=settings.max_order, evaluation=error)
+    path = resolve(ends.segment, images, classes, tolerance=settings.tolerance, max_order=settings.max_order, evaluation=error)
     values, errors = (
         _by_class(*parts, classes) for parts in ((path.change, path.pairwise), (path.change_error, path.pairwise_error))
     )

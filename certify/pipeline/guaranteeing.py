@@ -9,6 +9,7 @@ from certify.bounds import measure
 from certify.data.register import look, register_path
 from certify.networks.ceilings import loss_ceiling
 from certify.networks.running import arithmetic
+from certify.pipeline.certificate import JUDGED_FILES
 from certify.pipeline.workspace import Workspace
 from certify.records import Outcomes, Plan, Usage
 from certify.records.files import write_json
@@ -94,8 +95,7 @@ class Guaranteeing(Workspace):
             )
             write_json(path, found.to_json())
 
-        files = ("outcomes.parquet", "plan.json", "plan.safetensors")
-        self._stage("choice", [self.run.plan(name, file) for name in self.names for file in files], [path], work)
+        self._stage("choice", [self.run.plan(name, file) for name in self.names for file in JUDGED_FILES], [path], work)
 
     def _outcomes(self, name: str) -> Outcomes:
         indices = self.split.indices["certification"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 
 from certify.records import Guarantee, Refused, Usage
 from certify.risk.betting import SLACK, log_portfolio
 from certify.risk.shift import chi_square_shifted, kl_shifted
-from certify.theory.binomial import MOST_SAMPLES, samples_needed, samples_needed_drop
+from certify.theory.binomial import MOST_SAMPLES, first_true, samples_needed, samples_needed_drop
 
 STEPS = 200
 RATES = ("disagreement", "disagreement_by_class")
@@ -124,23 +123,9 @@ def _by_betting(wanted: float, alpha: float, loss: float, gain: float) -> int:
     def whole(n: int) -> bool:
         return rejects(math.ceil(shares[0] * n), math.floor(shares[1] * n), n)
 
-    high = _first(lambda n: rejects(loss * n, gain * n, n))
+    high = first_true(lambda n: rejects(loss * n, gain * n, n))
     while not whole(high):
         high += 1
         if high > MOST_SAMPLES:
             raise Refused(f"the wanted limit needs more than {MOST_SAMPLES} samples")
-    return high
-
-
-def _first(holds: Callable[[int], bool]) -> int:
-    """A number at which `holds` becomes true, by doubling and bisection."""
-    high = 1
-    while not holds(high):
-        high *= 2
-        if high > MOST_SAMPLES:
-            raise Refused(f"the wanted limit needs more than {MOST_SAMPLES} samples")
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
     return high

@@ -162,15 +162,12 @@ def _drop(losses: np.ndarray, gains: np.ndarray, n: np.ndarray, alpha: float) ->
     return _upper(losses, n, alpha / 2.0) - _lower(gains, n, alpha / 2.0)
 
 
-def _smallest(exact: Callable[[np.ndarray], np.ndarray], relaxed: Callable[[np.ndarray], np.ndarray]) -> int:
-    """First n with exact(n). `relaxed` ignores the rounding to whole events, so it holds wherever `exact` does, and it
-    stays true
-    once true: bisect it, then walk over the sawtooth.
+def first_true(holds: Callable[[int], bool]) -> int:
+    """A number of samples at which `holds` becomes true, by doubling and bisection: the first, where it then stays true.
+
+    Refused beyond MOST_SAMPLES.
+    Claim B1-clopper-pearson (the sizes of splits).
     """
-
-    def holds(n: int) -> bool:
-        return bool(relaxed(np.array([n]))[0])
-
     high = 1
     while not holds(high):
         high *= 2
@@ -180,6 +177,16 @@ def _smallest(exact: Callable[[np.ndarray], np.ndarray], relaxed: Callable[[np.n
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def _smallest(exact: Callable[[np.ndarray], np.ndarray], relaxed: Callable[[np.ndarray], np.ndarray]) -> int:
+    """First n with exact(n). `relaxed` ignores the rounding to whole events, so it holds wherever `exact` does, and it
+    stays true
+    once true: bisect it, then walk over the sawtooth.
+    """
+
+    high = first_true(lambda n: bool(relaxed(np.array([n]))[0]))
     while high <= MOST_SAMPLES:
         found = np.flatnonzero(exact(np.arange(high, high + SCAN)))
         if found.size:

@@ -60,8 +60,8 @@ EDITS = (
         "an exponential that is largest at its centre",
         _ARITHMETIC,
     ),
-    _edit(_ELEMENTARY, "0.79789 * (swing + a.rem)", "0.79 * swing", "GELU bends less than it does", _ARITHMETIC),
-    _edit(_ELEMENTARY, "torch.full_like(x, 1.12891)", "torch.full_like(x, 1.1)", "GELU is flatter than it is", _ARITHMETIC),
+    _edit(_ELEMENTARY, "= 1.12891, 0.79789", "= 1.12891, 0.7", "GELU bends less than it does", _ARITHMETIC),
+    _edit(_ELEMENTARY, "GELU_BEND = 1.12891,", "GELU_BEND = 1.1,", "GELU is flatter than it is", _ARITHMETIC),
     _edit(
         "bounds/enclosed/road",
         "logits.rem + (reach * error[:, None]).sum(-1)",

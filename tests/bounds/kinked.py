@@ -24,6 +24,17 @@ class Exact:
     speed_sup: np.ndarray
 
 
+class Twice(nn.Module):
+    """One layer, run twice: its weights are the same theta's in both places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(torch.relu(self.layer(x)))
+
+
 def relu_pair(
     seed: int, *, inputs: int = 6, hidden: int = 10, classes: int = 4, noise: float = 0.7
 ) -> tuple[nn.Module, State, State]:

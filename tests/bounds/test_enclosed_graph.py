@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from enclosing import inside
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinked import Twice
 from torch import Tensor, nn
 
 from certify.bounds import prove
@@ -383,17 +384,6 @@ def test_auto_takes_the_enclosure_where_several_layers_move() -> None:
     assert found.road == "enclosed" and (found.change >= np.abs(path - path[-1]).max(0) - 1e-12).all()
     assert (found.decided.classes == path[-1].argmax(1)).all()
     assert not (found.unchanged & (path.argmax(2) != path[-1].argmax(1)).any(0)).any()
-
-
-class Twice(nn.Module):
-    """One layer, run twice: its weights are the same theta's in both places."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(torch.relu(self.layer(x)))
 
 
 class Across(nn.Module):

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from kinked import Twice
 from torch import Tensor, nn
 
 from certify.bounds.exact import affine, exact, exact_sequence, kinks, rational_path, summary
@@ -428,15 +429,6 @@ def test_sequence_bounds_its_path():
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------------
-
-
-class Twice(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(torch.relu(self.layer(x)))
 
 
 class Soft(nn.Module):

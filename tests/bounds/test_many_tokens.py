@@ -59,7 +59,8 @@ def test_errors_through_all_heads_at_once(variant: str, radius: float) -> None:
         for half, way, x, out, at in attentions(variant, seed):
             tokens = x.rem.shape[1]
             error = radius * torch.rand(1, tokens, generator=generator, dtype=torch.float64)
-            bound, of_ones = many.attention_spread(half, way, at, error)
+            gain = many.stacked_gain(half, way, at, error)
+            bound, of_ones = gain.spread(error), gain.spread(torch.ones_like(error))
             closest = 0.0
             for u in (-1.0, 0.2, 1.0):
                 centre, after = (

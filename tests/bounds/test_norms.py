@@ -132,13 +132,13 @@ def test_norms_of_operations() -> None:
     assert gains_hold()
 
 
-@pytest.mark.parametrize("planted", ["spread", "_readers", "SLOPE"])
+@pytest.mark.parametrize("planted", ["spread", "_readers", "GELU_SLOPE"])
 def test_a_norm_too_small_is_caught(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     honest: Any = getattr(rung, planted)
     if planted == "spread":
         monkeypatch.setattr(rung, planted, lambda w: type(honest(w))(0.9 * honest(w).most, honest(w).step))
     else:
-        monkeypatch.setattr(rung, planted, 1.0 if planted == "SLOPE" else lambda window: max(1, honest(window) - 3))
+        monkeypatch.setattr(rung, planted, 1.0 if planted == "GELU_SLOPE" else lambda window: max(1, honest(window) - 3))
     assert not gains_hold()
 
 

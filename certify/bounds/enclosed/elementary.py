@@ -17,6 +17,8 @@ from certify.bounds.enclosed.taylor import Expansion, Model, U, gamma, raised, u
 
 HI, LO = 0.6931471803691238, 1.9082149292705877e-10  # ln 2: the first 33 bits, and the rest to 2^-86
 CRAMER = 1.0865
+# sup |GELU'| = 1.128904... and sup |GELU''| = 2 / sqrt(2 pi), both rounded up.
+GELU_SLOPE, GELU_BEND = 1.12891, 0.79789
 FAR = 8.5
 SERIES = 220
 UNDERFLOW = 1e-300
@@ -71,7 +73,7 @@ def gelu(a: Model) -> Expansion:
         errors.append(up(size * (loss + gamma(4 * n + 8))) + UNDERFLOW * 1e50)
     swing = up(a.coef[1:].abs().sum(0))
     left = up(sup_gelu(d + 1) / math.factorial(d + 1) * raised(swing, d + 1) * (1 + gamma(4 * d + 8)))
-    slope = up(torch.minimum(terms[1].abs() + errors[1] + 0.79789 * (swing + a.rem), torch.full_like(x, 1.12891)))
+    slope = up(torch.minimum(terms[1].abs() + errors[1] + GELU_BEND * (swing + a.rem), torch.full_like(x, GELU_SLOPE)))
     return Expansion(terms[: d + 1], errors[: d + 1], left, slope)
 
 

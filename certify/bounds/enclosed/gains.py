@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from certify.bounds.enclosed.elementary import exp, gelu
+from certify.bounds.enclosed.elementary import GELU_BEND, GELU_SLOPE, exp, gelu
 from certify.bounds.enclosed.layers import Attention, Mlp, Norm, Transformer
 from certify.bounds.enclosed.spectral import Spread, norm_upper, spread
 from certify.bounds.enclosed.steps import AttentionWay, HeadWay, MlpWay, Normed, Pieces, root
@@ -271,13 +271,13 @@ def mlp_gain(half: Mlp, way: MlpWay, at: Pieces, error: Tensor) -> Tensor:
     rows = up(torch.linalg.vector_norm(half.fc1.weight.size(), dim=-1))
     swing = up(way.hidden.swing() + rows * around.out_error[..., None])
     slope, slope_error = _slope(way.hidden.coef[0])
-    slope_move = up((0.79789 * swing).clamp(max=2 * 1.12891) + slope_error)
+    slope_move = up((GELU_BEND * swing).clamp(max=2 * GELU_SLOPE) + slope_error)
     spectral = up(second.most * slope_move.amax(-1) * first.most)
     columns = up(half.fc2.weight.size().square().sum(0))
     frobenius = up(torch.sqrt(up((slope_move * columns).sum(-1)) * up((slope_move * rows.square()).sum(-1))) * (1 + 8 * U))
     change = torch.minimum(spectral, frobenius)
     half_width = at.half[:, None]
-    change = up(change + 1.12891 * half_width * (second.step * first.most + second.most * first.step))
+    change = up(change + GELU_SLOPE * half_width * (second.step * first.most + second.most * first.step))
     dim, hidden = w1.shape[-1], w1.shape[-2]
     change = up(change + gamma(hidden + dim + 64) * 1.13 * _parts(half.fc1.weight) * _parts(half.fc2.weight))
     found = []

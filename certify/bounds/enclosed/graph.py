@@ -169,7 +169,7 @@ def _operation(first: Any, last: Any) -> on.Operation:
 
 def _weights(first: Values, last: Values, shape: tuple[int, ...] | None = None) -> Weights:
     start, end = (torch.tensor(side if shape is None else side.reshape(shape), dtype=torch.float64) for side in (first, last))
-    return Weights(start, None if torch.equal(start, end) else end - start)
+    return Weights.between(start, end)
 
 
 def _bias(first: Any, last: Any, shape: tuple[int, ...] | None = None) -> Weights | None:

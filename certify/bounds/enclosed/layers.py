@@ -103,7 +103,7 @@ class _Pair:
         start, end = self.shipped[name].detach().cpu().double(), self.reference[name].detach().cpu().double()
         if not (torch.isfinite(start).all() and torch.isfinite(end).all()):
             raise Refused(f"{name}: holds a value that is not finite")
-        return Weights(start, None if torch.equal(start, end) else end - start)
+        return Weights.between(start, end)
 
     def matrix(self, name: str) -> Weights:
         found = self.weights(name)

@@ -13,6 +13,8 @@ C, D : largest eigenvalues of the covariances of values and of keys under p^h_i.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -25,8 +27,29 @@ from certify.bounds.enclosed.taylor import Model, Weights, gamma, up
 COVARIANCE_SQUARINGS = 4
 
 
-def attention_spread(half: Attention, way: AttentionWay, at: Pieces, error: Tensor) -> tuple[Tensor, Tensor]:
-    """(pieces, tokens) errors after x + attention(x) where they are at most `error` before; the same of errors 1, tube as before.
+@dataclass(frozen=True)
+class StackedGain:
+    """What x + attention(x) makes of errors on the tube: the square roots of two matrices (pieces, tokens, tokens) and a factor.
+
+    largest : (pieces, tokens) L_j. by_value, by_key : of the squares a_j^2. own : (pieces, tokens). outward : ||W_O||.
+    """
+
+    largest: Tensor
+    by_value: Tensor
+    by_key: Tensor
+    own: Tensor
+    outward: Tensor
+
+    def spread(self, error: Tensor) -> Tensor:
+        """(pieces, tokens) at least the errors after, where they are at most `error` before."""
+        a = up(self.largest * error)
+        squares = a.square()[..., None]
+        sizes = [torch.sqrt(up(matrix @ squares))[..., 0] * (1 + 2.0**-50) for matrix in (self.by_value, self.by_key)]
+        return up(error + self.outward * (sizes[0] + sizes[1] + self.own * a))
+
+
+def stacked_gain(half: Attention, way: AttentionWay, at: Pieces, error: Tensor) -> StackedGain:
+    """All heads of x + attention(x) at once.
 
     error : (pieces, tokens) l2 norms, the radius of the tube. NaN where a normalisation may vanish. Claim PE5-stacked-heads.
     """
@@ -47,14 +70,7 @@ def attention_spread(half: Attention, way: AttentionWay, at: Pieces, error: Tens
     by_value = up(v_whole.square() * ways.p_top.amax(1))
     by_key = up((seen[..., None] * ways.p_top).sum(1))
     own = up(half.scale * q_whole * (values * keys).amax(1))
-
-    def after(before: Tensor) -> Tensor:
-        a = up(largest * before)
-        squares = a.square()[..., None]
-        sizes = [torch.sqrt(up(matrix @ squares))[..., 0] * (1 + 2.0**-50) for matrix in (by_value, by_key)]
-        return up(before + o_whole * (sizes[0] + sizes[1] + own * a))
-
-    return after(error), after(torch.ones_like(error))
+    return StackedGain(largest, by_value, by_key, own, o_whole)
 
 
 def deviation(model: Model, middle: Tensor, move: Tensor, p_top: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from certify.bounds.enclosed.gains import BLOCKS, attention_gain, ball, head_gain, mlp_gain
 from certify.bounds.enclosed.graph import Graph, graph
 from certify.bounds.enclosed.layers import Mlp, Transformer, first_moving, is_transformer, transformer
-from certify.bounds.enclosed.many import attention_spread
+from certify.bounds.enclosed.many import stacked_gain
 from certify.bounds.enclosed.steps import Pieces, attention, head, mlp, tokens_of
 from certify.bounds.enclosed.still import Begin, begin_in_balls, has_balls
 from certify.bounds.enclosed.taylor import TERMS, Model, constant, gamma, require_torch_products, to_bernstein, up
@@ -300,10 +300,8 @@ def _onward(
             spread = up(mlp_gain(half, way, at, error) * error)
         else:
             out, way = attention(x, half, at)
-            if _many(net):
-                spread, _ = attention_spread(half, way, at, error)
-            else:
-                spread = attention_gain(half, way, at, error).spread(error)
+            bounded = stacked_gain if _many(net) else attention_gain
+            spread = bounded(half, way, at, error).spread(error)
         defect, x = _restart(out)
         gain = spread.amax(-1) / error.amax(-1).clamp(min=1e-300)
         error = up(spread + defect)

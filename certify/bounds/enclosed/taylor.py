@@ -136,6 +136,11 @@ class Weights:
     start: Tensor
     step: Tensor | None
 
+    @classmethod
+    def between(cls, start: Tensor, end: Tensor) -> Weights:
+        """From `start` at theta = 0 to `end` at theta = 1."""
+        return cls(start, None if torch.equal(start, end) else end - start)
+
     def size(self) -> Tensor:
         """At least |start + theta step| for all theta: the larger of both ends."""
         return self.start.abs() if self.step is None else up(torch.maximum(self.start.abs(), (self.start + self.step).abs()))

@@ -51,7 +51,7 @@ CLAIMS: tuple[Claim, ...] = (
             r"$C^h_i,D^h_i$ largest eigenvalues of the covariances of values and keys under $p^h_{i\cdot}$",
         ),
         "Jensen for the values, Cauchy-Schwarz in $L^2(p^h_{i\\cdot})$ for the scores; mean value inequality on the tube",
-        "certify.bounds.enclosed.many.attention_spread",
+        "certify.bounds.enclosed.many.stacked_gain",
         checks=("property",),
     ),
     Claim(
