@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 import torch
 from torch import nn
@@ -38,6 +38,8 @@ TRANSFORMER = ModelRecipe(
 )
 # One split for all networks and seeds: what varies is initialisation, batches and augmentation. `certification` is the test set.
 SPLITS = SplitRecipe(seed=0, train=900, calibration=150, tuning=200, certification=547)
+# The same test set, and more images for whatever searches on the tuning split.
+SEARCH_SPLITS = SplitRecipe(seed=0, train=750, calibration=150, tuning=350, certification=547)
 WANTED = 0.97
 
 
@@ -47,6 +49,7 @@ class Kind:
 
     make: Callable[[], nn.Module]
     training: TrainingRecipe
+    splits: SplitRecipe = SPLITS
 
 
 def _vision(depth: int) -> Callable[[], nn.Module]:
@@ -59,8 +62,16 @@ def _gelu_mlp() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 256), nn.GELU(), nn.Linear(256, 10))
 
 
-def _relu_mlp() -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+def _relu_mlp(width: int = 256) -> nn.Module:
+    layers = (nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
+    return nn.Sequential(*layers)
+
+
+def _hidden_vision(width: int) -> nn.Module:
+    """Three blocks of 16 tokens of 48 numbers, `width` hidden units each: for studies of units, where their number matters."""
+    return build(
+        replace(TRANSFORMER, kwargs={**TRANSFORMER.kwargs, "embed_dim": 48, "depth": 3, "num_heads": 3, "mlp_ratio": width / 48})
+    )
 
 
 def _mlp() -> nn.Module:
@@ -84,6 +95,12 @@ KINDS = {
     "gelu-mlp": Kind(_gelu_mlp, TrainingRecipe(epochs=60, batch_size=32, learning_rate=2e-3)),
     "relu-mlp": Kind(_relu_mlp, TrainingRecipe(epochs=60, batch_size=32, learning_rate=2e-3)),
 }
+for _width in (96, 192, 384):
+    _training = TrainingRecipe(epochs=120, batch_size=32, learning_rate=3e-3)
+    KINDS[f"hidden-vit-{_width}"] = Kind(partial(_hidden_vision, _width), _training, SEARCH_SPLITS)
+for _width in (128, 256, 512):
+    _training = TrainingRecipe(epochs=120, batch_size=32, learning_rate=2e-3)
+    KINDS[f"hidden-mlp-{_width}"] = Kind(partial(_relu_mlp, _width), _training, SEARCH_SPLITS)
 
 
 @cache
@@ -93,9 +110,9 @@ def samples() -> Samples:
 
 
 @cache
-def splits() -> Splits:
-    """The one split."""
-    return split(samples(), SPLITS)
+def splits(recipe: SplitRecipe = SPLITS) -> Splits:
+    """One split for all networks of a kind; the test set is the same in both recipes."""
+    return split(samples(), recipe)
 
 
 @lru_cache(maxsize=2)
@@ -117,14 +134,14 @@ def trained(kind: str, seed: int, epochs: int = 0) -> nn.Module:
             "start": digest(state_of(model)),
             "training": asdict(settings),
             "seed": seed,
-            "train": splits().digest("train"),
+            "train": splits(about.splits).digest("train"),
             "environment": environment(1),
         }
     )
     kept = from_cache(key)
     if kept is not None:
         return load_state(model, kept, "cache").eval()
-    fit(model, samples(), splits().indices["train"], settings, seed=seed, state=None)
+    fit(model, samples(), splits(about.splits).indices["train"], settings, seed=seed, state=None)
     to_cache(key, state_of(model))
     return model.eval()
 
@@ -132,14 +149,14 @@ def trained(kind: str, seed: int, epochs: int = 0) -> nn.Module:
 @lru_cache(maxsize=2)
 def evidence_of(kind: str, seed: int, epochs: int = 0) -> tuple[tuple[Target, ...], Evidence]:
     """All targets of a trained network, and everything the methods read, from the calibration split."""
-    model = trained(kind, seed, epochs)
+    model, own = trained(kind, seed, epochs), splits(KINDS[kind].splits)
     targets = describe(model)
-    indices = list(splits().indices["calibration"])
+    indices = list(own.indices["calibration"])
     found = collect(
         model,
         targets,
         [samples().images(indices)],
-        split=splits().digest("calibration"),
+        split=own.digest("calibration"),
         parts=STREAMED,
         gram_block=0,
     )
