@@ -1,0 +1,118 @@
+"""Hidden units of digits networks: the layers that write and read them, their base scores, and the network without some."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from simulations.digits.measure import images
+from simulations.digits.networks import KINDS, trained
+
+# One vector of booleans, scores or whole numbers for each hidden layer, one entry a unit.
+PerLayer = Sequence[np.ndarray]
+
+
+def hidden_layers(network: nn.Module) -> list[tuple[str, str]]:
+    """(writer, reader) of each hidden layer of a KINDS network named hidden-*: fc1 and fc2 of blocks, neighbours in an MLP."""
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    blocks = [name for name in linear if name.endswith("mlp.fc1")]
+    if blocks:
+        return [(name, name[:-1] + "2") for name in blocks]
+    return list(itertools.pairwise(linear))
+
+
+@torch.no_grad()
+def logits_of(network: nn.Module, kept: PerLayer, batch: Tensor) -> np.ndarray:
+    """(B, classes) float64 logits of the network that keeps these units of each hidden layer.
+
+    kept : (units,) bool a layer. Weights are sliced, not multiplied by 0; the function is the same, nothing reads a removed unit.
+    A layer without any unit passes on the bias of its reader.
+    """
+    cut = dict(network.named_parameters())
+    for (writer, reader), mask in zip(hidden_layers(network), kept, strict=True):
+        chosen = torch.from_numpy(np.flatnonzero(mask))
+        for name in (f"{writer}.weight", f"{writer}.bias"):
+            cut[name] = cut[name][chosen]
+        cut[f"{reader}.weight"] = cut[f"{reader}.weight"][:, chosen]
+    return functional_call(network, cut, (batch,)).double().numpy()
+
+
+class Measured:
+    """Accuracy of sub-networks of one trained network on one split."""
+
+    def __init__(self, kind: str, seed: int, purpose: str, epochs: int = 0) -> None:
+        self.network = trained(kind, seed, epochs)
+        self.batch, self.labels = images(purpose, KINDS[kind].splits)
+
+    def __call__(self, kept: PerLayer) -> float:
+        """Share of right decisions."""
+        return float(np.mean(logits_of(self.network, kept, self.batch).argmax(axis=1) == self.labels))
+
+
+@lru_cache(maxsize=2)
+def base_scores(kind: str, seed: int, epochs: int = 0) -> Mapping[str, tuple[np.ndarray, ...]]:
+    """Scores of the units of every hidden layer, float64, one base never a function of another.
+
+        mean    (mean |W_in[j]| + mean |W_out[:, j]|) / 2        l2   the same with Euclidean norms
+        act     root mean square of the activation over calibration images and tokens
+        wanda   act_j ||W_out[:, j]||
+        taylor  sum over batches |d loss / d mask_j| at mask = 1, calibration images with their labels
+
+    Source: methods/selection-plateau.md 1.2.
+    """
+    network = trained(kind, seed, epochs)
+    batch, labels = images("calibration", KINDS[kind].splits)
+    layers = hidden_layers(network)
+    weights = {name: value.detach().double().numpy() for name, value in network.named_parameters()}
+    pairs = [(weights[f"{writer}.weight"], weights[f"{reader}.weight"]) for writer, reader in layers]
+    out = [np.linalg.norm(reader, axis=0) for _, reader in pairs]
+    squares, slopes = _passes(network, [reader for _, reader in layers], batch, torch.from_numpy(labels))
+    act = [np.sqrt(square) for square in squares]
+    found = {
+        "mean": [(np.abs(w).mean(axis=1) + np.abs(v).mean(axis=0)) / 2.0 for w, v in pairs],
+        "l2": [(np.linalg.norm(w, axis=1) + np.linalg.norm(v, axis=0)) / 2.0 for w, v in pairs],
+        "act": act,
+        "wanda": [a * norm for a, norm in zip(act, out, strict=True)],
+        "taylor": slopes,
+    }
+    return {name: tuple(values) for name, values in found.items()}
+
+
+BATCH = 32
+
+
+def _passes(
+    network: nn.Module, readers: Sequence[str], batch: Tensor, labels: Tensor
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Of each reader's inputs: mean squares, and sums over batches of |sum of a_j d loss / d a_j|."""
+    seen: dict[str, Tensor] = {}
+    squares: dict[str, Any] = dict.fromkeys(readers, 0.0)
+    slopes: dict[str, Any] = dict.fromkeys(readers, 0.0)
+    handles = [network.get_submodule(name).register_forward_pre_hook(_keep(seen, name)) for name in readers]
+    try:
+        for part, truth in zip(batch.split(BATCH), labels.split(BATCH), strict=True):
+            loss = F.cross_entropy(network(part.clone().requires_grad_(True)), truth)
+            states = [seen[name] for name in readers]
+            for name, state, slope in zip(readers, states, torch.autograd.grad(loss, states), strict=True):
+                rows = state.detach().double().reshape(-1, state.shape[-1])
+                squares[name] = squares[name] + rows.square().sum(0).numpy() * len(part) / len(batch) / len(rows)
+                slopes[name] = slopes[name] + (rows * slope.double().reshape(rows.shape)).sum(0).abs().numpy()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [squares[name] for name in readers], [slopes[name] for name in readers]
+
+
+def _keep(seen: dict[str, Tensor], name: str) -> Callable[..., None]:
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen[name] = inputs[0]
+
+    return hook
