@@ -54,6 +54,7 @@ class Hypothesis:
     name      : P1, P2, ...
     says      : the claim in words.
     contrasts : one, or several that must all pass (the largest p-value counts).
+    family    : the hypotheses that share one Holm correction; "" is the main one, which the verdict of the study rests on.
     test      : whether the mean is greater than `margin`, less than it, or within +-margin (two one-sided tests).
     outcome   : column of the results.
     """
@@ -64,6 +65,26 @@ class Hypothesis:
     test: str
     margin: float = 0.0
     outcome: str = "test"
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A verdict on the study and when it holds: all lists that are given must."""
+
+    word: str
+    all_supported: tuple[str, ...] = ()
+    any_supported: tuple[str, ...] = ()
+    any_refuted: tuple[str, ...] = ()
+
+    def holds(self, verdicts: Mapping[str, str]) -> bool:
+        """Whether it does, by the verdicts of the hypotheses."""
+        asked = (
+            (all, self.all_supported, "supported"),
+            (any, self.any_supported, "supported"),
+            (any, self.any_refuted, "refuted"),
+        )
+        return all(how(verdicts[name] == word for name in names) for how, names, word in asked if names)
 
 
 @dataclass(frozen=True)
@@ -86,8 +107,17 @@ class Protocol:
     most_excluded: int
     alpha: float
     hypotheses: tuple[Hypothesis, ...]
-    verdict: Mapping[str, Any]
+    rules: tuple[Rule, ...]
     digest: str
+
+    def family(self, name: str) -> tuple[Hypothesis, ...]:
+        """The hypotheses that share one correction."""
+        return tuple(each for each in self.hypotheses if each.family == name)
+
+    def verdict(self, judged: Sequence[Judged]) -> str:
+        """The word of the first rule that holds, or inconclusive."""
+        found = {each.hypothesis.name: each.verdict for each in judged}
+        return next((rule.word for rule in self.rules if rule.holds(found)), "inconclusive")
 
 
 def load_protocol(path: Path) -> Protocol:
@@ -96,18 +126,22 @@ def load_protocol(path: Path) -> Protocol:
     try:
         found = tomllib.loads(data.decode())
         hypotheses = tuple(_hypothesis(each) for each in found["hypothesis"])
+        chosen = dict(found.get("best_of", {}))
+        chosen_by = str(chosen.pop("chosen_by", ""))
         protocol = Protocol(
             study=found["study"],
             claim=found["claim"],
             seeds={name: tuple(seeds) for name, seeds in found["seeds"].items()},
             primary=tuple(found["primary"]),
-            best_of={name: tuple(arms) for name, arms in found.get("best_of", {}).items()},
-            chosen_by=found.get("chosen_by", ""),
+            best_of={name: tuple(arms) for name, arms in chosen.items()},
+            chosen_by=chosen_by,
             least=dict(found["exclusion"]["least"]),
             most_excluded=int(found["exclusion"]["most"]),
             alpha=float(found["alpha"]),
             hypotheses=hypotheses,
-            verdict=dict(found["verdict"]),
+            rules=tuple(
+                Rule(each.pop("word"), **{key: tuple(names) for key, names in each.items()}) for each in found["verdict"]
+            ),
             digest=hashlib.sha256(data).hexdigest()[:16],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -115,10 +149,20 @@ def load_protocol(path: Path) -> Protocol:
     names = [each.name for each in hypotheses]
     if len(set(names)) != len(names) or not names:
         raise Refused(f"{path}: hypotheses need names of their own, found {', '.join(names) or 'none'}")
+    ruled = {name for rule in protocol.rules for name in (*rule.all_supported, *rule.any_supported, *rule.any_refuted)}
+    if ruled - set(names):
+        raise Refused(f"{path}: a verdict rests on {min(ruled - set(names))}, which is no hypothesis")
     unknown = set(protocol.primary) - set(protocol.seeds)
     if unknown:
         raise Refused(f"{path}: {min(unknown)} is primary and has no seeds")
     return protocol
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    lists = {key: tuple(names) for key, names in entry.items() if key != "word"}
+    if not lists:
+        raise ValueError(f"verdict {entry['word']!r} rests on nothing")
+    return Rule(entry["word"], **lists)
 
 
 def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
@@ -136,6 +180,7 @@ def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
         entry["test"],
         margin,
         entry.get("outcome", "test"),
+        entry.get("family", ""),
     )
 
 
@@ -175,10 +220,10 @@ def effect(values: Array, test: str, margin: float) -> Effect:
     """Mean, interval and tests of one number a seed. Equal values have no spread: the test is then a comparison."""
     n, mean = len(values), float(np.mean(values))
     spread = float(np.std(values, ddof=1)) if n > 1 else math.nan
-    if n < 2 or spread == 0.0:
+    if n < 2 or np.ptp(values) == 0.0:
         holds = {"greater": mean > margin, "less": mean < margin, "equivalent": abs(mean) < margin}[test]
         p = (0.0 if holds else 1.0) if n > 1 else math.nan
-        return Effect(n, mean, mean, mean, spread, p, p, math.nan, float(np.mean(values > 0)))
+        return Effect(n, mean, mean, mean, 0.0 if n > 1 else math.nan, p, p, math.nan, float(np.mean(values > 0)))
     resampled = bootstrap(
         (values,), np.mean, n_resamples=RESAMPLES, method="BCa", vectorized=True, rng=np.random.default_rng(0)
     ).confidence_interval
@@ -244,24 +289,27 @@ def included(results: Results, protocol: Protocol) -> tuple[Results, dict[int, s
 
 
 def judge(results: Results, protocol: Protocol) -> list[Judged]:
-    """Every hypothesis on the rows of one network, Holm over all of them.
+    """Every hypothesis on the rows of one network, Holm within each family.
 
     supported    : the adjusted p-value is at most alpha.
     refuted      : the 95 % interval lies on the other side of what is claimed.
     inconclusive : neither.
     """
-    weakest = []
-    for each in protocol.hypotheses:
-        columns = [seed_values(results, contrast, each.outcome, protocol) for contrast in each.contrasts]
-        if any(len(column) < 2 for column in columns):
-            raise Refused(f"{each.name}: fewer than two seeds have all its arms; finish the sweep first")
-        effects = [effect(column, each.test, each.margin) for column in columns]
-        weakest.append(max(effects, key=lambda found: found.p))
-    adjusted: Any = multipletests([found.p for found in weakest], alpha=protocol.alpha, method="holm")[1]
-    return [
-        Judged(each, found, float(p), _verdict(each, found, float(p), protocol.alpha))
-        for each, found, p in zip(protocol.hypotheses, weakest, adjusted, strict=True)
-    ]
+    found: list[Judged] = []
+    for family in dict.fromkeys(each.family for each in protocol.hypotheses):
+        members = protocol.family(family)
+        weakest = [_weakest(results, each, protocol) for each in members]
+        adjusted: Any = multipletests([seen.p for seen in weakest], alpha=protocol.alpha, method="holm")[1]
+        for each, seen, p in zip(members, weakest, adjusted, strict=True):
+            found.append(Judged(each, seen, float(p), _verdict(each, seen, float(p), protocol.alpha)))
+    return found
+
+
+def _weakest(results: Results, hypothesis: Hypothesis, protocol: Protocol) -> Effect:
+    columns = [seed_values(results, contrast, hypothesis.outcome, protocol) for contrast in hypothesis.contrasts]
+    if any(len(column) < 2 for column in columns):
+        raise Refused(f"{hypothesis.name}: fewer than two seeds have all its arms; finish the sweep first")
+    return max((effect(column, hypothesis.test, hypothesis.margin) for column in columns), key=lambda found: found.p)
 
 
 def _verdict(hypothesis: Hypothesis, found: Effect, adjusted: float, alpha: float) -> str:
@@ -297,7 +345,7 @@ def sentence(judged: Judged, protocol: Protocol, scale: float = 100.0, unit: str
     """A verdict with effect, interval, corrected p-value, and what would change it."""
     found, hypothesis = judged.effect, judged.hypothesis
     claimed = _claimed(hypothesis, scale)
-    least = detectable(found, protocol.alpha / len(protocol.hypotheses)) * scale
+    least = detectable(found, protocol.alpha / len(protocol.family(hypothesis.family))) * scale
     parts = [
         f"**{hypothesis.name}, {judged.verdict}.** {hypothesis.says} Mean {found.mean * scale:+.2f} {unit}",
         f"(95 % interval {found.low * scale:+.2f} to {found.high * scale:+.2f}; claimed: {claimed});",
@@ -325,7 +373,7 @@ def _change(judged: Judged, protocol: Protocol, claimed: str, unit: str) -> str:
         return "More seeds would move the interval into the margin or out of it."
     if (found.mean > hypothesis.margin) != (hypothesis.test == "greater"):
         return "The mean lies on the other side of the claim, which the interval does not exclude; more seeds would decide."
-    need = seeds_needed(found, hypothesis.margin, protocol.alpha / len(protocol.hypotheses))
+    need = seeds_needed(found, hypothesis.margin, protocol.alpha / len(protocol.family(hypothesis.family)))
     return f"About {need:g} seeds would find an effect of the size seen." if math.isfinite(need) else "More seeds would decide."
 
 
