@@ -18,10 +18,11 @@ from certify.records.errors import Refused
 from certify.records.fields import frozen
 from certify.records.files import read_bytes
 from certify.records.hashing import sha256_bytes, sha256_json
-from certify.records.recipe import DataRecipe
+from certify.records.recipe import CIFAR10_PARTS, DataRecipe
 
 CACHE_BYTES = 512_000_000
 DIGITS_SHAPE = (1, 8, 8)
+CIFAR10_SHAPE = (3, 32, 32)
 IMAGE_MODES = {1: "L", 3: "RGB"}
 
 
@@ -122,6 +123,44 @@ class Digits(Samples):
         return self._normalised(turned.clamp(0, 1))
 
 
+class Cifar10(Samples):
+    """CIFAR-10 as torchvision keeps it on disk: 50,000 colour images of 32x32 to train on, 10,000 to test, or all of them."""
+
+    def __init__(self, data: DataRecipe, preprocessing: Mapping[str, Any]) -> None:
+        shape = tuple(preprocessing["input_size"])
+        if shape != CIFAR10_SHAPE:
+            raise Refused(f"{data.dir}: the model takes images of shape {shape}, CIFAR-10 has {CIFAR10_SHAPE}; set img_size = 32")
+        import_timm()
+        from torchvision.datasets import CIFAR10
+
+        try:
+            parts = [CIFAR10(data.dir, train=part, download=False) for part in CIFAR10_PARTS[data.split]]
+        except RuntimeError:
+            raise Refused(
+                f"{data.dir}: no whole CIFAR-10 is there; torchvision.datasets.CIFAR10(dir, download=True) gets it"
+            ) from None
+        pixels = np.concatenate([part.data for part in parts])
+        labels = np.concatenate([part.targets for part in parts])
+        super().__init__(
+            name="cifar10",
+            pictures=[sha256_bytes(picture.tobytes()) for picture in pixels],
+            labels=labels if data.labels == "given" else None,
+            classes=parts[0].classes,
+            preprocessing=preprocessing,
+            origin="near-duplicates are known to stand in both parts of CIFAR-10",
+        )
+        self._pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        self._mean, self._std = (torch.tensor(preprocessing[key][:3]).reshape(3, 1, 1) for key in ("mean", "std"))
+
+    def images(self, indices: Sequence[int]) -> torch.Tensor:
+        return (self._pixels[torch.as_tensor(indices, dtype=torch.long)].float() / 255 - self._mean) / self._std
+
+    def augmented(self, indices: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+        """A crop of at least 60 % of the image, stretched back to its size, mirrored half of the time."""
+        images = self.images(indices)
+        return _warp(images, _crop(len(images), generator), mode="bilinear", padding="border")
+
+
 class Folder(Samples):
     """An image folder as timm reads it: one subfolder per class. Small sets are kept decoded in memory."""
 
@@ -198,6 +237,8 @@ def load_samples(data: DataRecipe, preprocessing: Mapping[str, Any]) -> Samples:
     """
     if data.source == "digits":
         return Digits(preprocessing, labelled=data.labels == "given")
+    if data.source == "cifar10":
+        return Cifar10(data, preprocessing)
     return Folder(data, preprocessing)
 
 

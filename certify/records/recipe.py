@@ -47,10 +47,16 @@ class ModelRecipe:
             raise Usage("recipe: model.kwargs holds a date or a number that is not finite") from None
 
 
+# Value of `split` -> the parts of CIFAR-10 that are read, True for its training part.
+CIFAR10_PARTS = {"": (True, False), "train": (True,), "test": (False,)}
+
+
 @dataclass(frozen=True)
 class DataRecipe:
-    """`source` = "digits" (embedded) or "folder" (`dir`, read as timm's create_dataset reads it).
+    """`source` = "digits" (embedded), "folder" (`dir`, read as timm's create_dataset reads it), or "cifar10" (`dir`, as
+    torchvision keeps it on disk).
 
+    split  : of a folder, its subfolder; of CIFAR-10 "train" or "test"; "" takes everything.
     labels : "given", or "none" for images without trusted labels.
     """
 
@@ -60,12 +66,14 @@ class DataRecipe:
     labels: str = "given"
 
     def __post_init__(self) -> None:
-        if self.source not in ("digits", "folder"):
-            raise Usage(f"recipe: data.source = {self.source!r} is not digits or folder")
+        if self.source not in ("digits", "folder", "cifar10"):
+            raise Usage(f"recipe: data.source = {self.source!r} is not digits, folder or cifar10")
         if self.labels not in ("given", "none"):
             raise Usage(f"recipe: data.labels = {self.labels!r} is not given or none")
-        if self.source == "folder" and not self.dir:
+        if self.source != "digits" and not self.dir:
             raise Usage("recipe: data.dir is missing; name the image folder")
+        if self.source == "cifar10" and self.split not in CIFAR10_PARTS:
+            raise Usage(f"recipe: data.split = {self.split!r} is no part of CIFAR-10; give train, test, or nothing for both")
 
 
 @dataclass(frozen=True)

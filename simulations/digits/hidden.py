@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from simulations.digits.measure import images
-from simulations.digits.networks import KINDS, trained
+from simulations.digits.networks import trained
 
 # One vector of booleans, scores or whole numbers for each hidden layer, one entry a unit.
 PerLayer = Sequence[np.ndarray]
@@ -38,11 +38,11 @@ def logits_of(network: nn.Module, kept: PerLayer, batch: Tensor) -> np.ndarray:
     """
     cut = dict(network.named_parameters())
     for (writer, reader), mask in zip(hidden_layers(network), kept, strict=True):
-        chosen = torch.from_numpy(np.flatnonzero(mask))
+        chosen = torch.from_numpy(np.flatnonzero(mask)).to(batch.device)
         for name in (f"{writer}.weight", f"{writer}.bias"):
             cut[name] = cut[name][chosen]
         cut[f"{reader}.weight"] = cut[f"{reader}.weight"][:, chosen]
-    return functional_call(network, cut, (batch,)).double().numpy()
+    return functional_call(network, cut, (batch,)).double().cpu().numpy()
 
 
 class Measured:
@@ -50,7 +50,8 @@ class Measured:
 
     def __init__(self, kind: str, seed: int, purpose: str, epochs: int = 0) -> None:
         self.network = trained(kind, seed, epochs)
-        self.batch, self.labels = images(purpose, KINDS[kind].splits)
+        batch, self.labels = images(purpose, kind)
+        self.batch = batch.to(next(self.network.parameters()).device)
 
     def __call__(self, kept: PerLayer) -> float:
         """Share of right decisions."""
@@ -69,12 +70,13 @@ def base_scores(kind: str, seed: int, epochs: int = 0) -> Mapping[str, tuple[np.
     Source: methods/selection-plateau.md 1.2.
     """
     network = trained(kind, seed, epochs)
-    batch, labels = images("calibration", KINDS[kind].splits)
+    batch, labels = images("calibration", kind)
     layers = hidden_layers(network)
-    weights = {name: value.detach().double().numpy() for name, value in network.named_parameters()}
+    weights = {name: value.detach().double().cpu().numpy() for name, value in network.named_parameters()}
     pairs = [(weights[f"{writer}.weight"], weights[f"{reader}.weight"]) for writer, reader in layers]
     out = [np.linalg.norm(reader, axis=0) for _, reader in pairs]
-    squares, slopes = _passes(network, [reader for _, reader in layers], batch, torch.from_numpy(labels))
+    device = next(network.parameters()).device
+    squares, slopes = _passes(network, [reader for _, reader in layers], batch.to(device), torch.from_numpy(labels).to(device))
     act = [np.sqrt(square) for square in squares]
     found = {
         "mean": [(np.abs(w).mean(axis=1) + np.abs(v).mean(axis=0)) / 2.0 for w, v in pairs],
@@ -103,8 +105,8 @@ def _passes(
             states = [seen[name] for name in readers]
             for name, state, slope in zip(readers, states, torch.autograd.grad(loss, states), strict=True):
                 rows = state.detach().double().reshape(-1, state.shape[-1])
-                squares[name] = squares[name] + rows.square().sum(0).numpy() * len(part) / len(batch) / len(rows)
-                slopes[name] = slopes[name] + (rows * slope.double().reshape(rows.shape)).sum(0).abs().numpy()
+                squares[name] = squares[name] + rows.square().sum(0).cpu().numpy() * len(part) / len(batch) / len(rows)
+                slopes[name] = slopes[name] + (rows * slope.double().reshape(rows.shape)).sum(0).abs().cpu().numpy()
     finally:
         for handle in handles:
             handle.remove()

@@ -13,21 +13,20 @@ from certify.bounds import resolve
 from certify.networks.loading import state_of
 from certify.networks.segment import Segment
 from certify.records.outcomes import decision
-from certify.records.recipe import SplitRecipe
 from certify.theory.cross_entropy import log_probabilities
-from simulations.digits.networks import SPLITS, samples, splits
+from simulations.digits.networks import samples, splits
 
 PATH_SAMPLES = 64
 TOLERANCE = 1e-2
 
 
 @cache
-def images(purpose: str, recipe: SplitRecipe = SPLITS) -> tuple[Tensor, np.ndarray]:
-    """(B, 1, 8, 8) images and (B,) labels of one split."""
-    indices = list(splits(recipe).indices[purpose])
-    labels = samples().labels
+def images(purpose: str, kind: str = "vit") -> tuple[Tensor, np.ndarray]:
+    """(B, C, H, W) images and (B,) labels of one split of a kind of networks."""
+    indices = list(splits(kind).indices[purpose])
+    labels = samples(kind).labels
     assert labels is not None
-    return samples().images(indices), labels[indices]
+    return samples(kind).images(indices), labels[indices]
 
 
 @torch.no_grad()

@@ -1,12 +1,17 @@
 """Samples: what the model sees, how each is named, and the sentence for every input that cannot be used."""
 
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from certify.data import check_classes, load_samples, sample_digest
-from certify.records import Refused
+from certify.networks.vision import import_timm
+from certify.records import Refused, Usage
 from certify.records.hashing import sha256_bytes, sha256_file
 from certify.records.recipe import DataRecipe
 
@@ -175,3 +180,47 @@ def test_classes_and_outputs_correspond(folder):
         with pytest.raises(Refused, match=f"2 classes found, the model has {outputs} outputs"):
             check_classes(samples, outputs)
     check_classes(load(folder, labels="none"), 1000)
+
+
+def cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch, *, whole: bool = True) -> DataRecipe:
+    """Torchvision's layout with four images a file; its list of hashes is that of the real files, so it is not asked."""
+    import_timm()
+    from torchvision.datasets import CIFAR10
+
+    root = folder / CIFAR10.base_folder
+    root.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list):
+        batch = {"data": rng.integers(0, 256, (4, 3072), dtype=np.uint8), "labels": [0, 1, 2, 9]}
+        (root / name).write_bytes(pickle.dumps(batch))
+    (root / CIFAR10.meta["filename"]).write_bytes(pickle.dumps({CIFAR10.meta["key"]: [f"class {k}" for k in range(10)]}))
+    if whole:
+        monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+        monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *names: True)
+    return DataRecipe("cifar10", dir=str(folder))
+
+
+PREPROCESSED = {"input_size": (3, 32, 32), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.5, 0.5)}
+
+
+def test_cifar10_is_read_from_disk_both_parts_or_one(tmp_path, monkeypatch):
+    recipe = cifar10(tmp_path, monkeypatch)
+    found = load_samples(recipe, PREPROCESSED)
+    assert len(found) == 24 and len(set(found.pictures)) == 24 and found.classes[9] == "class 9"
+    assert [len(load_samples(replace(recipe, split=part), PREPROCESSED)) for part in ("train", "test")] == [20, 4]
+    images = found.images([0, 23])
+    assert images.shape == (2, 3, 32, 32) and images.min() >= -2 and images.max() <= 2
+    raw = pickle.loads((tmp_path / "cifar-10-batches-py" / "data_batch_1").read_bytes())["data"][0].reshape(3, 32, 32)
+    assert torch.allclose(images[0], (torch.tensor(raw) / 255 - 0.5) / torch.tensor([0.25, 0.5, 0.5]).reshape(3, 1, 1))
+    assert found.augmented([0], torch.Generator().manual_seed(0)).shape == (1, 3, 32, 32)
+
+
+def test_cifar10_that_is_absent_damaged_or_of_another_size_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(Refused, match="no whole CIFAR-10"):
+        load_samples(DataRecipe("cifar10", dir=str(tmp_path / "absent")), PREPROCESSED)
+    with pytest.raises(Refused, match="no whole CIFAR-10"):
+        load_samples(cifar10(tmp_path / "other", monkeypatch, whole=False), PREPROCESSED)
+    with pytest.raises(Refused, match="img_size = 32"):
+        load_samples(cifar10(tmp_path / "good", monkeypatch), PREPROCESSED | {"input_size": (3, 224, 224)})
+    with pytest.raises(Usage, match="no part of CIFAR-10"):
+        DataRecipe("cifar10", dir="somewhere", split="validation")
