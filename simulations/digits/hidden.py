@@ -53,9 +53,19 @@ class Measured:
         batch, self.labels = images(purpose, kind)
         self.batch = batch.to(next(self.network.parameters()).device)
 
+    @property
+    def incoming(self) -> list[np.ndarray]:
+        """(units, cols) float64 a hidden layer: what each unit reads."""
+        weights = dict(self.network.named_parameters())
+        return [weights[f"{writer}.weight"].detach().double().cpu().numpy() for writer, _ in hidden_layers(self.network)]
+
+    def logits(self, kept: PerLayer) -> np.ndarray:
+        """(B, classes)."""
+        return logits_of(self.network, kept, self.batch)
+
     def __call__(self, kept: PerLayer) -> float:
         """Share of right decisions."""
-        return float(np.mean(logits_of(self.network, kept, self.batch).argmax(axis=1) == self.labels))
+        return float(np.mean(self.logits(kept).argmax(axis=1) == self.labels))
 
 
 @lru_cache(maxsize=2)

@@ -15,4 +15,5 @@ STUDIES = {
     "pruning-masks": "simulations.studies.pruning_masks",
     "pruning-recovery": "simulations.studies.pruning_recovery",
     "coverage": "simulations.studies.coverage",
+    "selection-plateau": "simulations.studies.selection_plateau",
 }

@@ -11,6 +11,8 @@ import pytest
 from scipy.stats import ttest_rel
 
 from certify.records import Refused
+from simulations.engine.grid import load_grid
+from simulations.engine.study import load
 from simulations.studies import _protocol
 from simulations.studies._page import Results
 from simulations.studies._protocol import Contrast, confirmatory, effect, included, judge, load_protocol, seed_values, sentence
@@ -190,3 +192,17 @@ def test_exchangeable_arms_are_told_apart_at_the_stated_rate():
     assert 0.03 <= np.mean(p <= 0.05) <= 0.07
     own = [effect(row, "greater", 0.0).p for row in values[:20]]
     assert own == pytest.approx(p[:20])
+
+
+@pytest.mark.parametrize("name", ["selection-plateau"])
+def test_the_grid_on_file_is_the_one_the_protocol_registered(name):
+    study = load(name)
+    protocol = load_protocol(Path(_protocol.__file__).with_name("protocols") / f"{name}.toml")
+    assert protocol.study == name
+    names = list(study.parameters)
+    seeds: dict[str, set[int]] = {}
+    for point in load_grid(study, study.grid_path).points():
+        cell = dict(zip(names, point, strict=True))
+        assert cell["protocol"] == protocol.digest
+        seeds.setdefault(cell["network"], set()).add(cell["seed"])
+    assert seeds == {network: set(planned) for network, planned in protocol.seeds.items()}
