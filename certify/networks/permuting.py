@@ -8,7 +8,7 @@ then come from the layer that writes x, where its outputs can be written in that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from certify.networks.loading import digest, load_state, state_of
 from certify.networks.masking import check_shipped, copied
-from certify.networks.producers import AXES, Producer, producer_of
+from certify.networks.producers import AXES, Producer, calls_of, producer_of
 from certify.networks.targets import sharers
 from certify.records import Edit, Plan, Refused
 
@@ -72,7 +72,7 @@ def lay_out(model: nn.Module, plan: Plan, images: Tensor, *, fold: bool = True) 
     """
     check_shipped(state_of(model), plan)
     network = copied(model).cpu().eval()
-    calls = _calls(network, images)
+    calls = calls_of(network, images)
     shared = set(sharers(network))
     columns: dict[str, np.ndarray] = {}
     rows: dict[str, np.ndarray] = {}
@@ -128,23 +128,6 @@ def restored(model: nn.Module, state: Mapping[str, Tensor], source: str) -> nn.M
 
 def _axis(layer: nn.Module | None) -> str:
     return next((kind for kind, axis in AXES.items() if isinstance(layer, axis.layer)), "")
-
-
-def _calls(network: nn.Module, images: Tensor) -> dict[str, int]:
-    """Module name -> how often one forward pass calls it."""
-    calls: dict[str, int] = {}
-
-    def count(name: str) -> Callable[..., None]:
-        return lambda *_: calls.update({name: calls.get(name, 0) + 1})
-
-    handles = [module.register_forward_pre_hook(count(name)) for name, module in network.named_modules()]
-    try:
-        with torch.no_grad():
-            network(images.to(next(network.parameters()).dtype).cpu())
-    finally:
-        for handle in handles:
-            handle.remove()
-    return calls
 
 
 def _channel_order(edit: Edit, layer: nn.Module) -> tuple[np.ndarray, np.ndarray]:

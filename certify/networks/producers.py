@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from certify.networks.vision import import_timm
 
@@ -82,6 +82,23 @@ class Producer:
 
     layer: str
     between: tuple[str, ...]
+
+
+def calls_of(network: nn.Module, images: Tensor) -> dict[str, int]:
+    """Module name -> how often one forward pass over these images calls it."""
+    calls: dict[str, int] = {}
+
+    def count(name: str) -> Callable[..., None]:
+        return lambda *_: calls.update({name: calls.get(name, 0) + 1})
+
+    handles = [module.register_forward_pre_hook(count(name)) for name, module in network.named_modules()]
+    try:
+        with torch.no_grad():
+            network(images.to(next(network.parameters()).dtype).cpu())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
 
 
 def producer_of(network: nn.Module, target: str, channels: int, calls: Mapping[str, int]) -> Producer | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from certify.pruning import emp
+from certify.pruning import emp, neurons
 from certify.pruning.allocation import budgets, swaps
 from certify.pruning.layout import Layout
 from certify.pruning.method import Method, Request, Scores
@@ -16,7 +16,9 @@ from certify.pruning.unstructured import magnitude, obs, rmt, seb, ser
 from certify.records import Evidence, Plan, Refused, Target, Usage, parse_pattern
 
 METHODS: dict[str, Method] = {
-    method.name: method for family in (magnitude, obs, cast, budgets, swaps, emp, seb, ser, rmt) for method in family.METHODS
+    method.name: method
+    for family in (magnitude, obs, cast, budgets, swaps, emp, neurons, seb, ser, rmt)
+    for method in family.METHODS
 }
 REMAINDERS = ("skip", "error", "pad")
 # Options of every plan under a pattern, with their defaults.

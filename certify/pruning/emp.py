@@ -11,7 +11,8 @@ import numpy as np
 
 from certify.pruning.allocation.budgets import BY_SCORE, NEEDS, SCORES, budget_facts, layer_scores
 from certify.pruning.method import SCOPES, Made, Method, Request
-from certify.records import Edit, Target, Usage
+from certify.pruning.units import Group, groups_of, unit_edits
+from certify.records import Edit, Usage
 from certify.theory.emp.effective_number import effective_number, keep_mask, kept_count, retained_mass
 from certify.theory.emp.mass_bounds import retained_mass_bounds
 
@@ -132,43 +133,30 @@ def filter_scores(weight: np.ndarray, inputs: np.ndarray, lipschitz: np.ndarray)
 def units(request: Request, *, unit: str = "neurons", width: int = 1, beta: str = "1") -> Made:
     """Keep floor(beta N_eff) units of each block: whole columns of the layer that reads them go, or whole filters.
 
-    unit  : "neurons", the inputs of layers named ..fc2, whose producer ..fc1 loses the same rows (nothing reads them any more;
-            its bias stays and is not read); "heads", `width` consecutive inputs of layers named ..attn.proj; or "filters", rows
-            of convolutions outside the stem; what comes after them (a bias, a batch norm) stays.
+    unit  : "neurons" or "heads" (`certify.pruning.units`), or "filters", rows of convolutions outside the stem; what comes after
+            them (a bias, a batch norm) stays.
     width : columns of a unit: 1, or the dimension of a head.
     Scores bound each unit's budget with the evidence's first-order sensitivities (EMP-T10), so they are estimates.
     All other targets stay whole.
     """
-    has_unit = {
-        "neurons": lambda target: target.name.endswith("fc2"),
-        "heads": lambda target: target.name.endswith("attn.proj"),
-        "filters": lambda target: len(target.shape) == 4 and target.role != "stem",
-    }
-    if unit not in has_unit:
-        raise Usage(f"unit = {unit!r} is none of {', '.join(has_unit)}")
-    chosen = [target for target in request.targets if has_unit[unit](target)]
-    if not chosen:
-        raise Usage(f"units: there are no {unit} to remove; neurons are read by ..fc2, heads by ..attn.proj, filters convolve")
     share, part = _beta(beta), request.evidence.part
-    masks = {target.name: np.ones((target.rows, target.cols), dtype=bool) for target in request.targets}
-    facts = {}
-    for target in chosen:
-        sizes = request.evidence.weights[target.name], part("inputs", target.name), part("sensitivities", target.name)
-        kept = keep_effective(filter_scores(*sizes) if unit == "filters" else unit_scores(*sizes, width), share)
-        facts[target.name] = kept.to_json()
-        if unit == "filters":
-            masks[target.name][~kept.mask] = False
-            continue
-        columns = np.repeat(kept.mask, width)
-        masks[target.name][:, ~columns] = False
-        producer = target.name[: -len("fc2")] + "fc1"
-        if unit == "neurons" and _fits(request.targets, producer, target):
-            masks[producer][~columns, :] = False
-    return Made(tuple(Edit(name, mask) for name, mask in masks.items()), {"units": facts})
-
-
-def _fits(targets: Sequence[Target], producer: str, reader: Target) -> bool:
-    return any(target.name == producer and target.rows == reader.cols for target in targets)
+    facts, kept = {}, {}
+    if unit == "filters":
+        groups = [Group(target, None, 1) for target in request.targets if len(target.shape) == 4 and target.role != "stem"]
+        if not groups:
+            raise Usage("units: there are no filters to remove; filters are rows of convolutions outside the stem")
+    else:
+        groups = groups_of(request, unit, width)
+    for name in (group.reader.name for group in groups):
+        sizes = request.evidence.weights[name], part("inputs", name), part("sensitivities", name)
+        found = keep_effective(filter_scores(*sizes) if unit == "filters" else unit_scores(*sizes, width), share)
+        facts[name], kept[name] = found.to_json(), found.mask
+    if unit == "filters":
+        whole = {target.name: np.ones((target.rows, target.cols), dtype=bool) for target in request.targets}
+        edits = tuple(Edit(name, mask & kept[name][:, None] if name in kept else mask) for name, mask in whole.items())
+    else:
+        edits = unit_edits(request, groups, kept)
+    return Made(edits, {"units": facts})
 
 
 def keep_pixels(image: np.ndarray, mean: np.ndarray | float, beta: Fraction = Fraction(1)) -> tuple[np.ndarray, Kept]:

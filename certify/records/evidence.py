@@ -23,6 +23,8 @@ PARTS = {
     "sensitivities": "(samples,): largest logit change per unit of max-norm at the target's output; first order, so no bound",
     "costs": "(levels,): mean logit change when the target alone loses each share of COST_LEVELS by magnitude, tier resolved",
     "movements": "(rows, cols): how far each removed weight moved when only removed weights were trained",
+    "states": "(2, N, cols): inputs before and after their activation, at a draw of N tokens; of attention, values and context",
+    "taylor": "(cols,): sum over batches of |d loss / d m_j| at m = 1, m a mask on the target's inputs; needs labels",
 }
 
 
@@ -33,6 +35,7 @@ class Evidence:
     reference : digest of the network. split : digest of the samples. samples : how many.
     weights   : target name -> (rows, cols) float64, the weights the scores are taken from.
     parts     : part -> target name -> array, see PARTS. Only what was asked for is there.
+    producers : target name -> the layer that alone writes its inputs, unit by unit; known for targets with states.
     """
 
     reference: str
@@ -40,6 +43,7 @@ class Evidence:
     samples: int
     weights: Mapping[str, np.ndarray]
     parts: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    producers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_digest(self.reference, "evidence.reference")
@@ -73,6 +77,7 @@ class Evidence:
         arrays = {f"weights/{name}": value for name, value in self.weights.items()}
         arrays |= {f"{part}/{name}": value for part, found in self.parts.items() for name, value in found.items()}
         about = {"reference": self.reference, "split": self.split, "samples": self.samples, "order": list(self.weights)}
+        about |= {"producers": dict(self.producers)} if self.producers else {}
         write_tensors(path, arrays, about)
 
     @classmethod
@@ -87,6 +92,7 @@ class Evidence:
                 about["samples"],
                 {name: arrays[f"weights/{name}"] for name in names},
                 {part: found for part, found in parts.items() if found},
+                about.get("producers", {}),
             )
         except (KeyError, TypeError) as error:
             raise Refused(f"{path}: not an evidence file ({type(error).__name__}: {error})") from None

@@ -134,15 +134,13 @@ def _optimism(results: Results) -> list[str]:
             row += [normal_maximum(candidates) * math.sqrt(apart / SEARCH_IMAGES) * POINTS]
             row += [noise_maximum(candidates, SEARCH_IMAGES, rate) * POINTS]
             rows.append((*row, hoeffding_gap_upper(candidates, SEARCH_IMAGES, 0.05) * POINTS, candidates))
-    head = (
-        "network", "sparsity", "noise", "gain on search images", "gain on test images", "difference", "its standard error",
-        "expected of as many independent equal networks (SEL-T8)", "bound at 95 %", "distinct masks",
-    )  # fmt: skip
+    head = ("network", "sparsity", "noise", "gain, search images", "gain, test images", "difference", "standard error")
+    head += ("predicted", "independent (SEL-T8)", "bound at 95 %", "distinct masks")
     about = (
         "Gains are over the plateau's mask on the same images, in points. Predicted: the best of as many networks that are no better "
-        "than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times sqrt(share / "
-        "350); masks that share channels are correlated, so this is an upper reference. Networks whose errors were independent "
-        "would give the next column."
+        "than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the root of "
+        "that share over 350. Masks that share channels are correlated, so this is an upper reference; networks with independent "
+        "errors would give the next column."
     )
     return [about, "", *table(head, rows)]
 

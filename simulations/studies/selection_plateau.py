@@ -37,8 +37,7 @@ def run(parameters: Mapping[str, Scalar], generator: np.random.Generator) -> dic
     """One arm at one sparsity on one network.
 
     parameters : network, a hidden-* kind of KINDS; seed of its training, of the chaotic networks and of the noise; epochs of its
-                 training, 0 for the kind's own; sparsity; arm; candidates of a search; protocol, the hash of the protocol the cell
-                 belongs to, or "exploratory".
+                 training, 0 for the kind's own; sparsity; arm; candidates of a search; protocol, its hash, or "exploratory".
     arm        : a feature or a class of CLASSES, fused with A1, its weights searched; with :random, :signed, :equal or
                  :global-rank after it, searched and shared out otherwise; FEATURE:alone, A1, A2 and A3 are not fused. Or a base
                  (mean, l2, act, wanda, taylor, random), or BASE:global, one pool of raw scores; A1:global and A1:global-max are

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.fft import dct
 from scipy.stats import spearmanr
 
-from certify.pruning.ranking.masks import kept_count
+from certify.pruning.units import kept_count
 from certify.records import Refused
 from certify.theory.rank_monotone import top_mask
 
@@ -41,7 +41,7 @@ def measure(along: np.ndarray) -> Complexity:
     steps = np.diff(values)
     monotone = bool(np.all(steps > 0) or np.all(steps < 0))
     degree = (chebyshev_degree(values, 0.05), chebyshev_degree(values, TOLERANCE), chebyshev_degree(values, 0.2))
-    energy = np.square(dct(values - values.mean(), norm="ortho"))
+    energy = np.square(np.asarray(dct(values - values.mean(), norm="ortho")))
     rho: float = spearmanr(np.arange(values.size), values)[0]  # type: ignore[assignment]
     level = 0 if monotone else 1 if degree[1] <= SMOOTH else 2
     return Complexity(float(rho), degree, float(energy[values.size // 4 :].sum() / energy.sum()), level)

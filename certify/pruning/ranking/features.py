@@ -96,7 +96,7 @@ def smoothed(values: np.ndarray, rank: np.ndarray) -> np.ndarray:
         return values
     along = np.empty_like(values)
     along[rank] = values
-    return savgol_filter(along, window, 2, mode="interp")[rank]
+    return np.asarray(savgol_filter(along, window, 2, mode="interp"))[rank]
 
 
 def surrogate(values: np.ndarray, rank: np.ndarray, generator: np.random.Generator) -> np.ndarray:

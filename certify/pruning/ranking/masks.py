@@ -11,19 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from certify.pruning.units import kept_count
 from certify.records import Refused, Usage
 from certify.theory.rank_monotone import cut_is_clean, is_rank_monotone, separates_top, top_mask
 
 ALLOCATIONS = ("per-layer", "global")
 TIES = ("base", "index")
 PerLayer = Sequence[np.ndarray]
-
-
-def kept_count(total: int, sparsity: float) -> int:
-    """K = n - round(S n), a half rounded to even."""
-    if not 0.0 <= sparsity <= 1.0:
-        raise Usage(f"sparsity {sparsity} is not in [0, 1]")
-    return total - round(sparsity * total)
 
 
 def keep(
