@@ -1,7 +1,7 @@
 """Hidden units as groups of weights: the columns of the layer that reads a unit, and the rows of the layer that writes it.
 
-A removed unit is a removed set of weights, so plans of units are plans like any other: bounds, masses and guarantees apply as they
-stand. Biases are not edited: the writer's is not read any more, the reader's stays as it is.
+A removed unit is a removed set of weights, so plans of units are plans like any other: bounds, masses and guarantees apply as
+they stand. Biases are not edited: the writer's is not read any more, the reader's stays as it is.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ CONSTANT = 1e-7
 class Graph:
     """A connected graph of n neurons.
 
-    weights : (n, n) CSR. tree_edges : edges the spanning tree adds to the neighbours'. components : of the neighbours' graph alone.
+    weights : (n, n) CSR. tree_edges : what the spanning tree adds to the neighbours' edges. components : of those alone.
     """
 
     weights: Sparse
@@ -48,7 +48,7 @@ def constant_units(states: np.ndarray) -> np.ndarray:
 
 
 def directions(states: np.ndarray, similarity: str) -> np.ndarray:
-    """(N, n) columns whose inner products are the similarities: of norm 1, for pearson and abs centred; of euclid as they are."""
+    """(N, n) columns whose inner products are similarities: of norm 1, for pearson and abs centred; of euclid as they are."""
     if similarity not in SIMILARITIES:
         raise Usage(f"similarity = {similarity!r} is none of {', '.join(SIMILARITIES)}")
     if states.ndim != 2 or not np.all(np.isfinite(states)):

@@ -82,7 +82,7 @@ def _dense(a: Sparse, b: Sparse, count: int, form: str) -> Pencil:
 
 
 def _iterated(a: Sparse, b: Sparse, count: int, form: str) -> Pencil:
-    """Lanczos on the complement of the constant vector. Of log, both ends: the smallest lambda is the largest of the pencil turned."""
+    """Lanczos on the complement of the constant vector; log from both ends, where the smallest are largest once turned."""
     n = a.shape[0]
     if 2 * count >= n - 1:
         return _dense(a, b, count, form)
@@ -111,8 +111,8 @@ def _lanczos(a: Sparse, b: Sparse, count: int) -> tuple[np.ndarray, np.ndarray]:
 def solver(b: Sparse) -> Callable[[np.ndarray], np.ndarray]:
     """x -> b^+ x of a connected graph's Laplacian, by conjugate gradients with its diagonal.
 
-    Neighbour graphs expand well: about 30 steps to 1e-13, where a sparse factor fills in like a dense one. Should a graph be so badly
-    connected that LONGEST steps do not do, b + J is factored, once.
+    Neighbour graphs expand well: about 30 steps to 1e-13, where a sparse factor fills in like a dense one. Where LONGEST steps do
+    not do, b + J is factored, once.
     """
     scale = b.diagonal()
     operator: Any = LinearOperator

@@ -1,7 +1,7 @@
 """Scores of the units of one layer, low ones first to go: spectral distortion, and every control it has to beat.
 
-Source: methods/spectral-distortion.md 1.4, 1.5 and 3. The spectral score says nothing about removability by itself (SSD-T8): it is a
-function of the two graphs, and outgoing weights do not enter.
+Source: methods/spectral-distortion.md 1.4, 1.5 and 3. The spectral score says nothing about removability by itself (SSD-T8): it
+is a function of the two graphs, and outgoing weights do not enter.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Scored:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def order(self, *, reverse: bool = False) -> np.ndarray:
-        """Units in the order of removal: gone, constant, then by score; of equal scores the smaller contribution, then the earlier."""
+        """Units in the order of removal: gone, constant, by score; of equal ones the smaller contribution, then the earlier."""
         score = np.nan_to_num(-self.scores if reverse else self.scores)
         first = np.where(self.gone, 0, np.where(self.constant, 1, 2))
         return np.lexsort((np.arange(len(score)), self.fallback, score, first))
