@@ -84,16 +84,11 @@ def collect(
     gram_block: int = 48,
 ) -> Evidence:
     """Weights of the prunable targets and `parts` of what is known of their inputs, in float64. See `certify.records.PARTS`."""
-    from certify.networks.evidence import STREAMED
-    from certify.networks.evidence import collect as gather
-    from certify.networks.sensitivity import sense
+    from certify.networks.gathering import gather
 
-    streamed = tuple(part for part in parts if part in STREAMED)
-    found = gather(model, targets, data.images.split(128), split=data.digest, parts=streamed, gram_block=gram_block)
-    rest = tuple(part for part in parts if part not in STREAMED)
-    if not rest:
-        return found
-    return sense(model, found, targets, data.images.split(128), parts=rest)
+    split, labels = data.digest, data.labels
+    images = data.images.split(128)
+    return gather(model, targets, lambda: images, split=split, parts=parts, labels=labels, gram_block=gram_block)
 
 
 def fit_spectra(model: nn.Module, targets: Sequence[Target]) -> tuple[Spectrum, ...]:

@@ -49,6 +49,7 @@ def gradual(
     caller, see `last_part`. Weights removed before are 0 and go first, unless the method restores them.
     wanted.drop : > 0 makes the first steps by plain magnitude, until one whose accuracy on the tuning split after fine-tuning is
                   more than this below the dense network's; from the next step on the method reallocates.
+    wanted.updates : false trains nothing between steps; all of the recovery is left to the caller.
     states      : folder for the state of each fine-tuning, so that a stopped call goes on; the caller removes them.
     The plan is one of the dense network and holds masks alone. Source: methods/mp-pruning 1.9 and 1.10.
     """
@@ -75,7 +76,9 @@ def gradual(
         rows.append(row)
         if scored:
             row["tuning_accuracy_masked"] = accuracy(masked, samples, tuning)
-        if number < len(wanted.steps):
+        if number < len(wanted.steps) and not wanted.updates:
+            network = masked
+        elif number < len(wanted.steps):
             state = states / f"step-{number + 1}.state.safetensors" if states else None
             network = _recovered(setting, wanted, plan, masked, state, epochs_of)
             if scored:
@@ -86,7 +89,12 @@ def gradual(
 
 def last_part(recovery: RecoveryRecipe, wanted: PlanRecipe) -> RecoveryRecipe:
     """What the steps of a plan leave of the declared recovery; all of it where there are none."""
-    return replace(recovery, epochs=recovery.epochs - len(wanted.steps) * _part(recovery, wanted))
+    return replace(recovery, epochs=recovery.epochs - len(wanted.steps) * _part(recovery, wanted)) if wanted.updates else recovery
+
+
+def geometric_steps(sparsity: float, rounds: int) -> tuple[float, ...]:
+    """The steps before the last of `rounds` that each remove the same share of what is left: 1 - (1 - S)^(t / R), t < R."""
+    return tuple(1.0 - (1.0 - sparsity) ** (step / rounds) for step in range(1, rounds))
 
 
 def _part(recovery: RecoveryRecipe, wanted: PlanRecipe) -> int:

@@ -150,7 +150,7 @@ class Job(Guaranteeing):
             for wanted in self.recipe.plan:
                 check(self._targets_of(wanted), wanted)
                 epochs, steps = self.recipe.recovery.epochs, len(wanted.steps)
-                if steps and epochs <= steps:
+                if wanted.updates and steps and epochs <= steps:
                     raise Usage(f"plan {wanted.name}: {epochs} recovery.epochs for {steps} steps and the last; give each one")
             write_json(self.run.path("targets.json"), [target.to_json() for target in describe(self.network)])
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from certify.data.drawing import balanced
 from certify.data.sources import Samples
-from certify.networks.evidence import GRAM_BLOCK, STREAMED, collect
-from certify.networks.sensitivity import sense
+from certify.networks.evidence import GRAM_BLOCK
+from certify.networks.gathering import gather as collect
 from certify.pruning import Asked, check_plan, method_of, prune
 from certify.pruning.method import Request
 from certify.pruning.structured.orders import ORDERS
@@ -64,12 +64,8 @@ def gather(
     def batches() -> Iterable[Tensor]:
         return (samples.images(indices[i : i + BATCH]) for i in range(0, len(indices), BATCH))
 
-    streamed = tuple(part for part in parts if part in STREAMED)
-    found = collect(model, targets, batches(), split=split, parts=streamed, gram_block=block)
-    rest = tuple(part for part in parts if part not in STREAMED)
-    if not rest:
-        return found
-    return sense(model, found, targets, batches(), parts=rest)
+    labels = None if samples.labels is None else samples.labels[list(indices)]
+    return collect(model, targets, batches, split=split, parts=parts, labels=labels, gram_block=block, seed=seed)
 
 
 # Masks by target -> (how far each removed weight moved when they alone were trained, by target; steps that took).

@@ -120,6 +120,7 @@ class PlanRecipe:
 
     include, exclude : globs over target names. options : of the method and the pattern, see `certify.pruning.prune`.
     steps            : rising sparsities below `sparsity` at which the network is fine-tuned before it is pruned further.
+    updates          : false leaves the weights between steps as they are: evidence is taken again, nothing is trained.
     drop             : with steps and a reallocating method: magnitude until accuracy falls by it, see `certify.pipeline.gradual`.
     """
 
@@ -132,6 +133,7 @@ class PlanRecipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[float, ...] = ()
     drop: float = 0.0
+    updates: bool = True
 
     def __post_init__(self) -> None:
         _as_floats(self)
@@ -154,6 +156,8 @@ class PlanRecipe:
         if self.steps and (self.sparsity is None or not all(a < b for a, b in pairwise(rising))):
             raise Usage(f"recipe: plan {self.name}: steps rise between 0 and its sparsity, and need one; got {list(self.steps)}")
         _between(self.drop, 0, 1, f"plan {self.name}: drop")
+        if not self.updates and (self.drop or not self.steps):
+            raise Usage(f"recipe: plan {self.name}: updates = false is about steps, and goes without drop")
         if self.drop and not self.steps:
             raise Usage(f"recipe: plan {self.name}: drop = {self.drop} says when steps change, and there are no steps")
 

@@ -36,13 +36,19 @@ def logits_of(network: nn.Module, kept: PerLayer, batch: Tensor) -> np.ndarray:
     kept : (units,) bool a layer. Weights are sliced, not multiplied by 0; the function is the same, nothing reads a removed unit.
     A layer without any unit passes on the bias of its reader.
     """
-    cut = dict(network.named_parameters())
+    return functional_call(network, cut_weights(network, kept), (batch,)).double().cpu().numpy()
+
+
+@torch.no_grad()
+def cut_weights(network: nn.Module, kept: PerLayer) -> dict[str, Tensor]:
+    """Parameter name -> its entries that belong to kept units, for `functional_call`."""
+    cut: dict[str, Tensor] = dict(network.named_parameters())
     for (writer, reader), mask in zip(hidden_layers(network), kept, strict=True):
-        chosen = torch.from_numpy(np.flatnonzero(mask)).to(batch.device)
+        chosen = torch.from_numpy(np.flatnonzero(mask)).to(cut[f"{writer}.weight"].device)
         for name in (f"{writer}.weight", f"{writer}.bias"):
             cut[name] = cut[name][chosen]
         cut[f"{reader}.weight"] = cut[f"{reader}.weight"][:, chosen]
-    return functional_call(network, cut, (batch,)).double().cpu().numpy()
+    return cut
 
 
 class Measured:

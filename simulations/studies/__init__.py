@@ -16,4 +16,5 @@ STUDIES = {
     "pruning-recovery": "simulations.studies.pruning_recovery",
     "coverage": "simulations.studies.coverage",
     "selection-plateau": "simulations.studies.selection_plateau",
+    "spectral-distortion": "simulations.studies.spectral_distortion",
 }

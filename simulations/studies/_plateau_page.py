@@ -137,8 +137,8 @@ def _optimism(results: Results) -> list[str]:
     head = ("network", "sparsity", "noise", "gain, search images", "gain, test images", "difference", "standard error")
     head += ("predicted", "independent (SEL-T8)", "bound at 95 %", "distinct masks")
     about = (
-        "Gains are over the plateau's mask on the same images, in points. Predicted: the best of as many networks that are no better "
-        "than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the root of "
+        "Gains are over the plateau's mask on the same images, in points. Predicted: the best of as many networks that are no "
+        "better than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the root of "
         "that share over 350. Masks that share channels are correlated, so this is an upper reference; networks with independent "
         "errors would give the next column."
     )

@@ -194,7 +194,7 @@ def test_exchangeable_arms_are_told_apart_at_the_stated_rate():
     assert own == pytest.approx(p[:20])
 
 
-@pytest.mark.parametrize("name", ["selection-plateau"])
+@pytest.mark.parametrize("name", ["selection-plateau", "spectral-distortion"])
 def test_the_grid_on_file_is_the_one_the_protocol_registered(name):
     study = load(name)
     protocol = load_protocol(Path(_protocol.__file__).with_name("protocols") / f"{name}.toml")
