@@ -65,7 +65,7 @@ def gradual(
         if wanted.drop:
             dropped = first_reallocated_step(reference, [row["tuning_accuracy"] for row in rows], wanted.drop) is not None
             options["first"] = 0.0 if dropped else 1.0
-        step = replace(wanted, sparsity=share, options=options, steps=(), drop=0.0)
+        step = replace(wanted, sparsity=share, options=options, steps=(), drop=0.0, updates=True)
         found = gather(network, setting.targets, samples, setting.splits, setting.evidence, [step], seed=setting.seed)
         dense = dense or found.weights
         plan = make(setting.targets, found, step, seed=setting.seed, reallocate=_reallocation(setting, network), dense=dense)

@@ -18,7 +18,7 @@ from certify.data.splitting import split
 from certify.networks.loading import build, preprocessing, state_of
 from certify.networks.masking import apply
 from certify.networks.targets import describe
-from certify.pipeline.gradual import STEPS, Setting, gradual, last_part
+from certify.pipeline.gradual import STEPS, Setting, geometric_steps, gradual, last_part
 from certify.records import Certificate, Plan, Recipe, Usage
 from certify.records.files import read_json, read_tensors
 from certify.records.recipe import EvidenceRecipe, PlanRecipe, RecoveryRecipe
@@ -152,3 +152,23 @@ def test_a_job_in_steps_goes_the_whole_way(tmp_path: Path) -> None:
     assert [verdict["level"] for verdict in read_json(folder / "verdicts.json")] == ["files", "replay"]
     assert not list(folder.glob("*.state.safetensors"))
     assert jobs.certify("verify", folder / "certificate.json").code == 0
+
+
+def test_without_updates_nothing_is_trained_between_steps() -> None:
+    plain = replace(wanted(), updates=False)
+    plan, start = gradual(setting(), plain)
+    assert same(apply(setting().dense, plan), start) and last_part(RECOVERY, plain).epochs == RECOVERY.epochs
+    assert [row["removed"] for row in plan.facts[STEPS]] == [plan.total * share // 10 for share in (2, 4, 6)]
+    assert all("tuning_accuracy" not in row and "tuning_accuracy_masked" in row for row in plan.facts[STEPS])
+
+
+def test_geometric_steps_remove_the_same_share_of_what_is_left() -> None:
+    steps = geometric_steps(0.5, 4)
+    left = 1 - np.array([0.0, *steps, 0.5])
+    assert len(steps) == 3 and np.allclose(left[1:] / left[:-1], 0.5 ** (1 / 4))
+
+
+@pytest.mark.parametrize("options", [{"updates": False, "steps": ()}, {"updates": False, "steps": (0.2,), "drop": 0.1}])
+def test_updates_are_about_steps(options: dict[str, object]) -> None:
+    with pytest.raises(Usage, match="updates"):
+        PlanRecipe("plan", "magnitude", 0.6, **options)  # type: ignore[arg-type]

@@ -18,6 +18,8 @@ PLANS = [
     {"name": "selected", "method": "ser", "sparsity": 0.5},
     {"name": "effective", "method": "emp", "options": {"score": "data-path"}},
     {"name": "mixed", "method": "mixed", "sparsity": 0.4},
+    {"name": "distorted", "method": "neurons", "sparsity": 0.5, "steps": [0.25], "updates": False},
+    {"name": "sensitive", "method": "neurons", "sparsity": 0.25, "options": {"score": "taylor"}},
 ]
 
 
@@ -32,7 +34,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_evidence_holds_what_the_methods_read(done: Path) -> None:
     evidence = Evidence.load(done / "evidence.safetensors")
-    assert set(evidence.parts) == {"moments", "grams", "inputs", "sensitivities", "costs"}
+    assert set(evidence.parts) == {"moments", "grams", "inputs", "sensitivities", "costs", "states", "taylor"}
     assert evidence.samples == 12 and all(gram.shape[0] == 1 for gram in evidence.parts["grams"].values())
 
 
@@ -62,6 +64,10 @@ def test_each_kind_is_what_it_says(done: Path) -> None:
     assert plans["selected"].facts["selection_steps"] == 128 and plans["selected"].facts["restored"] > 0
     assert plans["effective"].sparsity is None and 0 < plans["effective"].removed < plans["effective"].total
     assert len({edit.pattern for edit in plans["mixed"].edits}) > 1
+    for name, gone in (("distorted", 32), ("sensitive", 16)):
+        masks = {edit.target: edit.kept for edit in plans[name].edits}
+        assert (~masks["blocks.0.mlp.fc2"].any(axis=0)).sum() == (~masks["blocks.0.mlp.fc1"].any(axis=1)).sum() == gone
+    assert [row["sparsity"] for row in plans["distorted"].facts["steps"]] == [0.25, 0.5]
     # 128 steps of selection are more than the 14 of two epochs: nothing is left to recover with.
     assert Certificate.load(done / "plans" / "selected" / "certificate.json").pair.kind == "masked"
 

@@ -351,7 +351,7 @@ def test_a_search_over_noise_gains_what_theory_says_and_nothing_elsewhere():
 
 
 def test_eight_true_nulls_rarely_give_one_finding():
-    """Holm keeps the chance of any at .05 or below: 2,000 families of 8 paired tests of 20 seeds, up to 6.5 % by 3 standard errors."""
+    """Holm keeps the chance of any at .05: 2,000 families of 8 paired tests of 20 seeds, up to 6.5 % by 3 standard errors."""
     rng = np.random.default_rng(11)
     values = rng.normal(size=(2000, 8, 20))
     p = ttest_rel(values, np.zeros_like(values), axis=2, alternative="greater").pvalue
