@@ -245,6 +245,9 @@ def compare(
             "--runs", help="How SHIPPED is deployed: float32, bfloat16 or onnxruntime; as the file asks where not given."
         ),
     ] = "",
+    merge: Annotated[
+        str, typer.Option("--merge", help="Tokens SHIPPED merges in each block of a ViT: 8, or one count per block: 8,8,4.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Bounds and guarantees for an existing pair of checkpoints; no plan needed.
@@ -265,8 +268,17 @@ def compare(
         splits=SplitRecipe(seed, 0, calibration, 0, 1 - calibration if calibration < 1 else 0.8),
         guarantees=GuaranteeRecipe(delta, share, ("disagreement",) if labels == "none" else ("disagreement", "accuracy_drop")),
         runs=runs or runs_of(shipped),
+        merge=_counts(merge),
     )
     _go(recipe, out_folder, "report", json)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """`8,8,4` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise Usage(f"--merge {text!r} is not a whole number, or one per block with commas between") from None
 
 
 def parse_kwargs(pairs: list[str], flag: str = "--model-kwargs") -> dict[str, Any]:

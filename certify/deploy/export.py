@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from certify.deploy import graph, two_four
 from certify.networks.loading import State, digest, load_state, read_checkpoint, save_state
 from certify.networks.masking import copied
+from certify.networks.merging import merge_tokens
 from certify.networks.running import runtime, widened
 from certify.records import Edit, Refused, Target, Usage
 from certify.records.files import UNFINISHED, atomic_write, write_json
@@ -86,12 +87,14 @@ def export(
     *,
     images: Tensor | None = None,
     threads: int = 1,
+    merge: Sequence[int] = (),
 ) -> Exported:
     """Write one file, and its description beside it under its name and .json, after reading it again.
 
     edits, pattern : of the plan that pruned `state`, or `zeros_of` it.
     images         : (B, C, H, W), B >= 2; format onnx compares torch and onnxruntime on them.
-    `model` gives the architecture alone and stays as it is.
+    merge          : tokens the network merges in each block. A graph merges them itself; beside weights the description says so.
+    `model` gives the architecture alone, without merging, and stays as it is.
     """
     if form not in FORMATS:
         raise Usage(f"format {form!r} is none of {', '.join(FORMATS)}")
@@ -104,6 +107,7 @@ def export(
             if images is None or len(images) < 2:
                 raise Usage("format onnx compares outputs on real samples, and needs two of them at least")
             network = load_state(copied(model).float(), widened(state), "the network")
+            network = merge_tokens(network, merge) if merge else network
             named, checked, details = _onnx(network, edits, pattern, part, images, threads)
         else:
             named, checked, details = _tensors(form, state, edits, pattern, part)
@@ -115,6 +119,7 @@ def export(
             folder.rmdir()
         raise
     dense = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    details |= {"merge": list(merge)} if merge else {}
     found = Exported(path, form, named or hashed, hashed, size, dense, checked, details)
     write_json(folder / f"{path.name}.json", found.to_json())
     return found

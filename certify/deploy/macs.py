@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from certify.deploy.merging import TokenMerging, schedule, token_counts
+from certify.networks.merging import TokenMerging, schedule, token_counts
 from certify.networks.targets import describe
 from certify.records import Refused
 

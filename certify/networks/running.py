@@ -6,7 +6,7 @@ A way of running is a word of `records.recipe.RUNS`. Whatever way, a network map
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,9 +36,14 @@ def runs_of(path: Path) -> str:
     return "bfloat16" if kinds == {"BF16"} else "float32"
 
 
-def arithmetic(runs: str, threads: int) -> dict[str, Any]:
-    """What a guarantee says of how its logits were computed; `shipped` stands in it where the two networks run differently."""
-    found = {"numbers": "float32", "device": "cpu", "threads": threads}
+def arithmetic(runs: str, threads: int, merge: Sequence[int] = ()) -> dict[str, Any]:
+    """What a guarantee says of how its logits were computed.
+
+    `shipped` stands in it where the two networks run differently, `shipped_merges` where the shipped one merges tokens.
+    """
+    found: dict[str, Any] = {"numbers": "float32", "device": "cpu", "threads": threads}
+    if merge:
+        found["shipped_merges"] = f"{merges(merge)} tokens a block"
     if runs == "bfloat16":
         return found | {"shipped": f"bfloat16 weights and activations, torch {torch.__version__}"}
     if runs == "onnxruntime":
@@ -88,6 +93,11 @@ class Graph(nn.Module):
         if logits.ndim != 2 or len(logits) != len(images):
             raise Refused(f"{self.source}: returns shape {logits.shape} for {len(images)} images; (images, classes) is expected")
         return torch.from_numpy(logits)
+
+
+def merges(counts: Sequence[int]) -> str:
+    """A merge schedule in words, as a recipe has it: "8", or "4, 4, 2"."""
+    return ", ".join(map(str, counts))
 
 
 def widened(state: State) -> State:

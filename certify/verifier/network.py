@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from certify.records import Recipe, Refused
 from certify.records.files import read_bytes
+from certify.verifier.merging import merged_logits
 from certify.verifier.tensors import Checkpoint
 
 BATCH = 64
@@ -95,6 +96,23 @@ def in_torch(recipe: Recipe, checkpoint: Checkpoint, source: str, runs: str = "f
     model = rebuild(recipe).to(torch.bfloat16 if runs == "bfloat16" else torch.float32)
     fill(model, state(checkpoint), source)
     return lambda images: logits(model, images)
+
+
+def in_torch_merging(
+    recipe: Recipe, checkpoint: Checkpoint, source: str
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Images to logits of the shipped network that merges tokens as its recipe says, and (n,) whose pairs were clear."""
+    kind = torch.bfloat16 if recipe.runs == "bfloat16" else torch.float32
+    model = rebuild(recipe).to(kind)
+    fill(model, state(checkpoint), source)
+
+    def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            batches = [torch.from_numpy(images[start : start + BATCH]).to(kind) for start in range(0, len(images), BATCH)]
+            found = [merged_logits(model, batch, recipe.merge) for batch in batches]
+        return np.concatenate([out.double().numpy() for out, _ in found]), np.concatenate([clear for _, clear in found])
+
+    return run
 
 
 def in_onnxruntime(path: Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from certify.deploy.macs import block_linears, eligible_convs
-from certify.deploy.merging import merge_tokens
+from certify.networks.merging import merge_tokens
 from certify.deploy.speed.backends import Backend, Unsupported, sparsify
 from certify.deploy.speed.lowering import lower
 from certify.deploy.speed.timing import Call, clocks, graphed, interleaved, reason

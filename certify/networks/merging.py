@@ -28,7 +28,7 @@ from certify.records import Refused
 def merge_tokens(model: nn.Module, r: int | Sequence[int], *, proportional: bool = True) -> nn.Module:
     """A copy of a timm VisionTransformer whose blocks merge tokens; `model` is untouched.
 
-    r            : tokens merged in each block (one number, or one per block), >= 0.
+    r            : see `schedule`.
     proportional : add the log of the token sizes to the attention scores.
     The copy has the same state_dict keys; `copy.blocks.r` records the schedule. r = 0 gives the dense function.
     Average pooling counts a merged token once. Refused: blocks that are not timm's pre-norm `Block` with `Attention`.
@@ -54,8 +54,9 @@ def merge_tokens(model: nn.Module, r: int | Sequence[int], *, proportional: bool
 
 
 def schedule(r: int | Sequence[int], depth: int) -> tuple[int, ...]:
-    """One merge count per block, from a constant or from a list of `depth` numbers >= 0."""
-    steps = (r,) * depth if isinstance(r, int) else tuple(int(step) for step in r)
+    """One merge count per block, from one number for all blocks or from `depth` numbers, all >= 0."""
+    steps = (r,) if isinstance(r, int) else tuple(int(step) for step in r)
+    steps = steps * depth if len(steps) == 1 else steps
     if len(steps) != depth:
         raise Refused(f"merge schedule: {len(steps)} numbers for {depth} blocks.")
     if min(steps, default=0) < 0:
