@@ -164,7 +164,8 @@ class TokenMerging(nn.Module):
 def match(metric: Tensor, count: int, protected: int) -> tuple[Tensor, Tensor]:
     """The `count` best merges: positions (batch, count) of merged tokens (even) and of their receivers (odd).
 
-    metric : (batch, t, d). Needs count <= (t - protected) // 2; the first `protected` tokens take no part.
+    metric : (batch, t, d). Needs count <= (t - protected) // 2; the first `protected` tokens take no part. Which of two equal
+             similarities wins is left to torch.
     """
     unit = F.normalize(metric.float(), dim=-1)
     scores = unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)
@@ -172,7 +173,7 @@ def match(metric: Tensor, count: int, protected: int) -> tuple[Tensor, Tensor]:
     scores[:, : (protected + 1) // 2, :] = -torch.inf
     scores[:, :, : protected // 2] = -torch.inf
     best, partner = scores.max(dim=-1)
-    chosen = best.argsort(dim=-1, descending=True, stable=True)[:, :count]
+    chosen = best.topk(count, dim=-1).indices
     return 2 * chosen, 2 * partner.gather(1, chosen) + 1
 
 
@@ -183,9 +184,10 @@ def merge(x: Tensor, size: Tensor, source: Tensor, target: Tensor) -> tuple[Tens
     Sums run in float32. On a GPU the order of the sums into one target is not fixed, hence neither is the last bit.
     """
     batch, tokens, width = x.shape
-    alive = torch.ones(batch, tokens, dtype=torch.bool, device=x.device).scatter(1, source, False)
-    # Stable sort of the flags puts survivors first, in their old order: a fixed output shape without a mask lookup.
-    kept = alive.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, : tokens - source.shape[1]]
+    # Survivors come first, in their old order: all keys differ, and ONNX knows topk but no stable sort.
+    place = torch.arange(tokens, device=x.device).expand(batch, tokens)
+    keys = (tokens - place).scatter(1, source, 0)
+    kept = keys.topk(tokens - source.shape[1], dim=1).indices
     mass = x.float() * size[..., None]
     wide = (batch, source.shape[1], width)
     mass = mass.scatter_add(1, target[..., None].expand(wide), mass.gather(1, source[..., None].expand(wide)))
