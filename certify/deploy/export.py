@@ -130,13 +130,13 @@ def _tensors(form: str, state: State, edits: Sequence[Edit], pattern: str | None
     wanted = state if form == "safetensors" else _halved(state, edits)
     details: dict[str, Any] = {}
     if form == "two-four":
-        stored = [edit for edit in edits if edit.order is None and edit.kept.shape[1] % 4 == 0]
-        pairs = [edit for edit in stored if (edit.pattern or pattern) == "2:4"]
+        pairs = [edit for edit in edits if (edit.pattern or pattern) == "2:4" and edit.kept.shape[1] % 4 == 0]
         if not pairs:
-            raise Refused("two-four: no matrix was pruned 2:4 in the order in which its inputs are stored; see format bf16")
-        sizes = two_four.save(wanted, part, compressed=[f"{edit.target}.weight" for edit in pairs])
+            raise Refused("two-four: no matrix was pruned 2:4 with whole groups in each row; see format bf16")
+        orders = {f"{edit.target}.weight": torch.tensor(edit.order) for edit in pairs if edit.order is not None}
+        sizes = two_four.save(wanted, part, compressed=[f"{edit.target}.weight" for edit in pairs], orders=orders)
         found: State = two_four.load(part)
-        details = {"compressed": [edit.target for edit in pairs], "bfloat16_bytes": sizes.dense}
+        details = {"compressed": [edit.target for edit in pairs], "ordered": len(orders), "bfloat16_bytes": sizes.dense}
     else:
         save_state(part, wanted)
         found = read_checkpoint(part)
@@ -147,7 +147,8 @@ def _tensors(form: str, state: State, edits: Sequence[Edit], pattern: str | None
     removed = sum(edit.removed for edit in edits)
     checked = [f"{len(found)} tensors read again bit for bit", f"{removed:,} removed entries of {len(edits)} matrices are 0"]
     if details:
-        checked.append(f"{len(details['compressed'])} matrices stored 2:4")
+        ordered = f", {details['ordered']} of them in an order of inputs of their own" if details["ordered"] else ""
+        checked.append(f"{len(details['compressed'])} matrices stored 2:4{ordered}")
     return digest(found), tuple(checked), details
 
 

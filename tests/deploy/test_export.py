@@ -251,3 +251,25 @@ def test_the_description_names_the_file(shipped: Path) -> None:
         said = read_json(shipped / f"{file}.json")
         assert said["sha256"] == hashlib.sha256((shipped / file).read_bytes()).hexdigest() and said["file"] == file
         assert said["bytes"] == (shipped / file).stat().st_size and said["checked"]
+
+
+@pytest.mark.parametrize("model", [VIT, RESNET])
+def test_groups_in_an_order_of_their_own_are_stored_and_come_back(model: dict, tmp_path: Path) -> None:
+    """A plan that orders inputs ships 2:4 as one that does not: the file is the bfloat16 network, under the same name."""
+    from certify.networks.evidence import collect
+    from certify.networks.masking import masked_state
+    from certify.pruning import prune
+
+    dense = network(model, weights=lambda weight: weight)
+    targets = [each for each in describe(dense) if not each.skipped and each.role == "block" and each.cols % 4 == 0]
+    images = torch.randn(8, *((1, 8, 8) if model is VIT else (3, 32, 32)))
+    evidence = collect(dense, targets, [images], split="0" * 64, parts=("moments", "grams", "inputs"), gram_block=0)
+    plan = prune(targets, evidence, name="ordered", method="magnitude", pattern="2:4", seed=0, options={"order": "bucket"})
+    ordered = [edit for edit in plan.edits if edit.order is not None]
+    assert ordered
+    state = masked_state(state_of(dense), plan)
+    files = {form: export(dense, state, plan.edits, plan.pattern, form, tmp_path) for form in ("bf16", "two-four")}
+    assert files["two-four"].network == files["bf16"].network
+    assert files["two-four"].details["ordered"] == len(ordered)
+    assert files["two-four"].bytes < files["bf16"].bytes
+    assert digest(load(files["two-four"].path)) == files["bf16"].network
