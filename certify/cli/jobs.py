@@ -242,7 +242,7 @@ def compare(
     runs: Annotated[
         str,
         typer.Option(
-            "--runs", help="How SHIPPED is deployed: float32, bfloat16 or onnxruntime; as the file asks where not given."
+            "--runs", help="How SHIPPED is deployed: float32, bfloat16, float16 or onnxruntime; as the file asks where not given."
         ),
     ] = "",
     merge: Annotated[
@@ -252,7 +252,7 @@ def compare(
 ) -> None:
     """Bounds and guarantees for an existing pair of checkpoints; no plan needed.
 
-    SHIPPED is run as it is deployed: a file of bfloat16, 2:4 compressed or not, in bfloat16; an ONNX file through onnxruntime.
+    SHIPPED is run as it is deployed: a file of 16-bit numbers, 2:4 compressed or not, in those; an ONNX file through onnxruntime.
     """
     from certify.networks.running import runs_of
 

@@ -1,4 +1,4 @@
-"""A network as files to ship: float32, bfloat16, 2:4 compressed, ONNX. What was written is read again before it gets its name.
+"""A network as files to ship: float32, 16 bits, 2:4 compressed, ONNX. What was written is read again before it gets its name.
 
 Whatever the format, a place that was removed is 0 in the bytes of the file, and a pattern holds there. A file that fails its
 check leaves nothing behind.
@@ -31,7 +31,9 @@ Read = tuple[str, tuple[str, ...], dict[str, Any]]
 FORMATS = {
     "safetensors": "model.safetensors",
     "bf16": "model.bf16.safetensors",
+    "fp16": "model.fp16.safetensors",
     "two-four": "model.two-four.safetensors",
+    "two-four-fp16": "model.two-four.fp16.safetensors",
     "onnx": "model.onnx",
 }
 
@@ -127,16 +129,17 @@ def export(
 
 def _tensors(form: str, state: State, edits: Sequence[Edit], pattern: str | None, part: Path) -> Read:
     """A safetensors file, read again tensor by tensor and bit by bit."""
-    wanted = state if form == "safetensors" else _halved(state, edits)
+    kind = torch.float16 if form.endswith("fp16") else torch.bfloat16
+    wanted = state if form == "safetensors" else _halved(state, edits, kind)
     details: dict[str, Any] = {}
-    if form == "two-four":
+    if form.startswith("two-four"):
         pairs = [edit for edit in edits if (edit.pattern or pattern) == "2:4" and edit.kept.shape[1] % 4 == 0]
         if not pairs:
-            raise Refused("two-four: no matrix was pruned 2:4 with whole groups in each row; see format bf16")
+            raise Refused(f"{form}: no matrix was pruned 2:4 with whole groups in each row; see formats bf16 and fp16")
         orders = {f"{edit.target}.weight": torch.tensor(edit.order) for edit in pairs if edit.order is not None}
         sizes = two_four.save(wanted, part, compressed=[f"{edit.target}.weight" for edit in pairs], orders=orders)
         found: State = two_four.load(part)
-        details = {"compressed": [edit.target for edit in pairs], "ordered": len(orders), "bfloat16_bytes": sizes.dense}
+        details = {"compressed": [edit.target for edit in pairs], "ordered": len(orders), "uncompressed_bytes": sizes.dense}
     else:
         save_state(part, wanted)
         found = read_checkpoint(part)
@@ -179,13 +182,20 @@ def _onnx(network: nn.Module, edits: Sequence[Edit], pattern: str | None, part: 
     return "", checked, details
 
 
-def _halved(state: State, edits: Sequence[Edit]) -> State:
-    """Floating tensors in bfloat16, removed entries +0: a product with a mask leaves -0, whose sign a 2:4 file cannot hold."""
+def _halved(state: State, edits: Sequence[Edit], kind: torch.dtype) -> State:
+    """Floating tensors in 16 bits, removed entries +0: a product with a mask leaves -0, whose sign a 2:4 file cannot hold.
+
+    A number beyond what the format holds is refused.
+    """
     masks = {f"{edit.target}.weight": torch.from_numpy(edit.kept.copy()) for edit in edits}
-    found = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    found = {name: tensor.to(kind) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    for name, tensor in found.items():
+        if not bool(torch.isfinite(tensor).all()):
+            largest = float(state[name].abs().max())
+            raise Refused(f"{name}: holds {largest:.4g}; {str(kind)[6:]} reaches {torch.finfo(kind).max:.6g}")
     for name, kept in masks.items():
         zeros = found[name].reshape(kept.shape) == 0
-        found[name] = torch.where((~kept & zeros).reshape(found[name].shape), torch.zeros((), dtype=torch.bfloat16), found[name])
+        found[name] = torch.where((~kept & zeros).reshape(found[name].shape), torch.zeros((), dtype=kind), found[name])
     return found
 
 

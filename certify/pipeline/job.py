@@ -24,7 +24,7 @@ from certify.networks.loading import (
     state_of,
 )
 from certify.networks.masking import masked_state, masks
-from certify.networks.running import Graph, compressed, widened
+from certify.networks.running import HALVES, Graph, compressed, widened
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
@@ -297,8 +297,8 @@ class Job(Guaranteeing):
         if name == GIVEN:
             path = Path(self.recipe.shipped)
             network = copy.deepcopy(self.network)
-            if self.recipe.runs == "bfloat16":
-                network = network.to(torch.bfloat16)
+            if self.recipe.runs in HALVES:
+                network = network.to(HALVES[self.recipe.runs])
             return state_of(load_state(network, two_four.load(path) if compressed(path) else read_checkpoint(path), str(path)))
         plan = Plan.load(self.run.plan(name))
         masked = masked_state(self.reference_state, plan)

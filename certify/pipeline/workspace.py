@@ -21,7 +21,7 @@ from certify.networks.loading import (
     read_checkpoint,
 )
 from certify.networks.merging import merge_tokens
-from certify.networks.running import Bfloat16, Graph
+from certify.networks.running import HALVES, Graph, Halved
 from certify.pipeline.certificate import GIVEN, network_file
 from certify.pipeline.gradual import last_part
 from certify.pipeline.making import after_selection
@@ -105,8 +105,8 @@ class Workspace:
         path, runs = self.shipped_file(name), self.recipe.runs
         if runs == "onnxruntime":
             return Graph(path, self.recipe.threads)
-        if runs == "bfloat16":
-            return Bfloat16(copy.deepcopy(self.merging), self.shipped_state(name), str(path))
+        if runs in HALVES:
+            return Halved(copy.deepcopy(self.merging), self.shipped_state(name), str(path), runs)
         return self.deployed(self.shipped_state(name))
 
     def pair(self, name: str) -> Pair:

@@ -245,7 +245,7 @@ class RecoveryRecipe:
 
 
 # How a shipped network runs: in torch in that number format, or its graph through onnxruntime. The reference runs in float32.
-RUNS = ("float32", "bfloat16", "onnxruntime")
+RUNS = ("float32", "bfloat16", "float16", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -253,8 +253,8 @@ class Recipe:
     """One job: plans to make and certify, or a `shipped` checkpoint to compare with the reference as it is.
 
     `seed` fixes initialisation, batches and augmentation; `splits.seed` fixes the splits. `runs` says how the shipped network
-    is deployed, and so how it is run here. `merge` = tokens that the shipped network merges in each block (`networks.merging`): one
-    number for all blocks, or one per block; the reference merges none. Both stand in the file and in the recipe's name only where
+    is deployed, and so how it is run here. `merge` = tokens the shipped network merges in each block (`networks.merging`), one
+    number for all blocks or one per block; the reference merges none. Both stand in the file and in the recipe's name only where
     they are not the default.
     """
 
@@ -323,7 +323,9 @@ class Recipe:
     def to_toml(self) -> str:
         """The recipe with every default written out."""
         tables = self._tables()
-        lines = [f"{key} = {_toml(value)}" for key, value in tables.items() if key == "merge" or not isinstance(value, dict | list)]
+        lines = [
+            f"{key} = {_toml(value)}" for key, value in tables.items() if key == "merge" or not isinstance(value, dict | list)
+        ]
         for key, value in tables.items():
             for table, header in [(value, f"[{key}]")] if isinstance(value, dict) else []:
                 lines += ["", header, *_toml_lines(table)]

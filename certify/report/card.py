@@ -16,6 +16,7 @@ from certify.report.tables import STATEMENT
 RUNNING = {
     "float32": "in torch, float32 on the CPU",
     "bfloat16": "in torch with weights and activations in bfloat16 on the CPU",
+    "float16": "in torch with weights and activations in float16 on the CPU",
     "onnxruntime": "as an ONNX graph through onnxruntime on the CPU",
 }
 MASKED = {

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from certify.records import Refused
 
 # Cosines closer than this may be in another order on another machine, by number format.
-TOO_CLOSE = {torch.float32: 2.0**-18, torch.bfloat16: 2.0**-7}
+TOO_CLOSE = {torch.float32: 2.0**-18, torch.bfloat16: 2.0**-7, torch.float16: 2.0**-10}
 
 
 def merged_logits(model: nn.Module, images: Tensor, merge: Sequence[int]) -> tuple[Tensor, list[bool]]:

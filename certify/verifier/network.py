@@ -20,6 +20,7 @@ from certify.verifier.merging import merged_logits
 from certify.verifier.tensors import Checkpoint
 
 BATCH = 64
+KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _declared: list[Any] = []
 
 
@@ -92,8 +93,8 @@ def logits(model: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def in_torch(recipe: Recipe, checkpoint: Checkpoint, source: str, runs: str = "float32") -> Callable[[np.ndarray], np.ndarray]:
-    """Images to logits by the stored weights: in float32, or with weights and activations in bfloat16."""
-    model = rebuild(recipe).to(torch.bfloat16 if runs == "bfloat16" else torch.float32)
+    """Images to logits by the stored weights: in float32, or with weights and activations of 16 bits."""
+    model = rebuild(recipe).to(KINDS[runs])
     fill(model, state(checkpoint), source)
     return lambda images: logits(model, images)
 
@@ -102,7 +103,7 @@ def in_torch_merging(
     recipe: Recipe, checkpoint: Checkpoint, source: str
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Images to logits of the shipped network that merges tokens as its recipe says, and (n,) whose pairs were clear."""
-    kind = torch.bfloat16 if recipe.runs == "bfloat16" else torch.float32
+    kind = KINDS[recipe.runs]
     model = rebuild(recipe).to(kind)
     fill(model, state(checkpoint), source)
 

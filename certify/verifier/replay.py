@@ -18,9 +18,9 @@ from certify.verifier.network import Line, in_onnxruntime, in_torch, in_torch_me
 from certify.verifier.rungs import Rerun, check_proved, check_rungs
 from certify.verifier.tensors import Checkpoint
 
-# Relative distance of logits from those stated: in float32, and where activations are bfloat16.
+# Relative distance of logits from those stated, by number format of the activations; 16 bits round otherwise elsewhere.
 LOGITS = 1e-4
-COARSE = 2.0**-5
+COARSE = {"bfloat16": 2.0**-5, "float16": 2.0**-8}
 LADDER_SAMPLES = 32
 # Networks on each segment that `paranoid` evaluates for every sample with a proved rung; samples evaluated in balls.
 PARANOID = 1024
@@ -109,13 +109,13 @@ def _predictions(found: Reread, source: Source, reference: Checkpoint) -> list[C
 def _compared(name: str, rerun: np.ndarray, stated: np.ndarray, runs: str = "float32") -> float:
     """Largest relative distance of the logits; refused where they or the decisions are not those stated.
 
-    In bfloat16 another processor may round otherwise: a decision counts where its margin exceeds what rounding may do.
+    In 16 bits another processor may round otherwise: a decision counts where its margin exceeds what rounding may do.
     """
-    tolerance = COARSE if runs == "bfloat16" else LOGITS
+    tolerance = COARSE.get(runs, LOGITS)
     if rerun.shape != stated.shape:
         raise Refused(f"outcomes: {name} logits have shape {stated.shape}, the network gives {rerun.shape}")
     top = np.sort(stated, axis=1)[:, -2:]
-    clear = top[:, 1] - top[:, 0] > 2 * COARSE * (1 + np.abs(top[:, 1])) if runs == "bfloat16" else True
+    clear = top[:, 1] - top[:, 0] > 2 * tolerance * (1 + np.abs(top[:, 1])) if runs in COARSE else True
     changed = np.flatnonzero((rerun.argmax(axis=1) != stated.argmax(axis=1)) & clear)
     if len(changed):
         sample = int(changed[0])

@@ -195,7 +195,12 @@ def test_published_sparsities(meta, name, published):
 
 
 @settings(deadline=None, max_examples=60)
-@given(rows=st.integers(1, 6), groups=st.integers(1, 6), dtype=st.sampled_from([torch.float16, torch.bfloat16]), seed=st.integers(0, 999))
+@given(
+    rows=st.integers(1, 6),
+    groups=st.integers(1, 6),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16]),
+    seed=st.integers(0, 999),
+)
 def test_groups_in_another_order_of_inputs_come_back_in_the_stored_one(rows, groups, dtype, seed, tmp_path_factory):
     path = tmp_path_factory.mktemp("ordered") / "model.safetensors"
     generator = torch.Generator().manual_seed(seed)
