@@ -268,12 +268,12 @@ def compare(
         splits=SplitRecipe(seed, 0, calibration, 0, 1 - calibration if calibration < 1 else 0.8),
         guarantees=GuaranteeRecipe(delta, share, ("disagreement",) if labels == "none" else ("disagreement", "accuracy_drop")),
         runs=runs or runs_of(shipped),
-        merge=_counts(merge),
+        merge=merge_counts(merge),
     )
     _go(recipe, out_folder, "report", json)
 
 
-def _counts(text: str) -> tuple[int, ...]:
+def merge_counts(text: str) -> tuple[int, ...]:
     """`8,8,4` as numbers."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()

@@ -104,7 +104,7 @@ def static(report: Report, model: nn.Module, name: str, input_size: Sequence[int
         "projected": dense.of_layers(projected), "projected_layers": len(projected),
         "two_four_reduction": plain.reduction, "two_four_speedup": plain.speedup,
     }  # fmt: skip
-    tokens = _tokens(model, input_size)
+    tokens = macs.tokens_of(model, input_size)
     for convention in ("executed", "paper") if merge and tokens else ():
         merged = macs.with_merging(dense, merge, tokens=tokens[0], protected=tokens[1], convention=convention)  # type: ignore[arg-type]
         both = macs.sparse_execution(dense, merged, projected)
@@ -164,7 +164,7 @@ def audit(
         endpoints.randomise(model, settings.seed)
     table = macs.count(model, input_size=input_size, name=name)
     names = endpoints.targets(model)
-    usable = [merge for merge in merges if not merge or _tokens(model, input_size)]
+    usable = [merge for merge in merges if not merge or macs.tokens_of(model, input_size)]
     for batch in batches:
         rows = [row for row in report.gemm if (row.model, row.batch) == (name, batch)]
         if not rows:
@@ -230,12 +230,3 @@ def fastest(gains: Mapping[tuple[str, str, str], tuple[float, float]]) -> tuple[
 def write(report: Report, path: Path) -> None:
     """Write the report as JSON, whole or not at all."""
     write_json(path, json.loads(json.dumps(report.to_json())))
-
-
-def _tokens(model: nn.Module, input_size: Sequence[int]) -> tuple[int, int] | None:
-    """(tokens, prefix tokens) of a vision transformer at this input size, else None."""
-    embed, prefix = getattr(model, "patch_embed", None), getattr(model, "num_prefix_tokens", None)
-    patch = getattr(embed, "patch_size", None)
-    if patch is None or prefix is None or not isinstance(getattr(model, "blocks", None), nn.Sequential):
-        return None
-    return int(prefix) + (input_size[1] // patch[0]) * (input_size[2] // patch[1]), int(prefix)
