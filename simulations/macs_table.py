@@ -125,7 +125,7 @@ def page() -> str:
         "",
         "## Transformers",
         "",
-        "2:4 in the linear layers of the blocks, 8 tokens merged a block. In brackets behind *dense*: without the attention products. *Paper / "
+        "2:4 in the linear layers of the blocks, 8 tokens merged a block. In brackets: no attention products. *Paper / "
         "executed*: the MLP counted at the tokens before or after the merge. *Published*: 2:4 with merging, judged against our "
         "count in the paper's own convention.",
         "",
@@ -143,8 +143,8 @@ def page() -> str:
             ),
             [transformer(name) for name in PUBLISHED],
         ),
-        "Published as 50 % and 2.00x, 2:4 or 6:12 without merging is the fourth column: what is not projected (patches, attention "
-        "products, the head) stays.",
+        "Published as 50 % and 2.00x, 2:4 or 6:12 without merging is the fourth column: what is not projected "
+        "(patches, attention products, the head) stays.",
         "",
         "## Convolutional networks",
         "",

@@ -25,7 +25,7 @@ EDITS = (
     _edit(_MERGING, "mass = x.float() * size[..., None]", "mass = x.float()", "a mean that forgets the sizes", _MERGED),
     _edit(_MERGING, ".scatter(1, source, 0)", ".scatter(1, target, 0)", "receivers dropped for senders", _MERGED),
     _edit(_MERGING, "scores[:, :, : protected // 2]", "scores[:, :, : 0]", "prefix tokens that receive", _MERGED),
-    _edit(_MERGING, "(tokens - protected) // 2", "tokens // 2", "prefix tokens counted as able to merge", _MERGED),
+    _edit(_MERGING, "min(r, (tokens - protected) // 2)", "min(r, tokens // 2)", "prefix tokens counted as able to merge", _MERGED),
     _edit(_AGAIN, "+ size.log().to(q.dtype)", "", "the verifier forgets the sizes", _RERUN),
     _edit(_AGAIN, "if a >= prefix and odd", "if odd", "the verifier merges prefix tokens", _RERUN),
     _edit(_AGAIN, "mass[b] += mass[a]", "mass[b] += x[a]", "the verifier weighs a merged token once", _RERUN),

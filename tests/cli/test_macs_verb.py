@@ -1,4 +1,4 @@
-"""`certify macs`: the totals are those of the layers it lists, merged networks are counted as they run, and what cannot is refused."""
+"""`certify macs`: totals are those of the layers it lists, merged networks count as they run, the rest is refused."""
 
 from __future__ import annotations
 

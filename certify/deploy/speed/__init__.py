@@ -7,6 +7,7 @@ Report     the rows of all networks so far, kept in one JSON file, so that a lat
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -148,6 +149,7 @@ def audit(
     backends: Sequence[Backend] | None = None,
     random_weights: bool = True,
     save: Callable[[Report], None] = lambda report: None,
+    stop: float = math.inf,
 ) -> Report:
     """Measure one network and return the longer report; `save` is called after every cell, so that a cut loses little.
 
@@ -155,9 +157,10 @@ def audit(
     merges         : token merge counts; 0 is the network as it is. Networks without tokens are measured at 0 only.
     random_weights : the weights carry no meaning: fill them with random numbers and make 2:4 copies by magnitude. Else
                      they are the weights in question, and weights that are not 2:4 are refused: no speed is quoted.
+    stop           : `time.monotonic` value after which no cell is begun; the report then holds what was measured until then.
     Cells already in the report are not measured again.
     """
-    deadline = time.monotonic() + settings.budget_s
+    deadline = min(time.monotonic() + settings.budget_s, stop)
     found = [b for b in (available(device) if backends is None else backends) if b.name not in settings.skip]
     model = model.requires_grad_(False).to(device)
     if random_weights:
@@ -167,6 +170,8 @@ def audit(
     usable = [merge for merge in merges if not merge or macs.tokens_of(model, input_size)]
     for batch in batches:
         rows = [row for row in report.gemm if (row.model, row.batch) == (name, batch)]
+        if time.monotonic() > stop:
+            return report
         if not rows:
             for shape in gemm.shapes(table, names, batch):
                 rows += gemm.measure(
@@ -185,6 +190,8 @@ def audit(
         for merge in usable:
             if report.has(name, batch, merge):
                 continue
+            if time.monotonic() > stop:
+                return report
             cell, state = endpoints.measure(
                 model, name, batch=batch, merge=merge, input_size=input_size, backends=found, distrusted=wrong,
                 algorithms=tuned(rows), project_weights=random_weights, settings=settings, device=device,
