@@ -46,10 +46,12 @@ def test_the_same_logits_by_two_programs(options: dict[str, Any], merge: tuple[i
     assert (model(IMAGES) - wanted).abs().max() > 1e-3, "merging must matter here"
 
 
-def test_equal_candidates_are_told() -> None:
+@pytest.mark.parametrize("count", [4, 100])
+def test_equal_candidates_are_told(count: int) -> None:
+    """Of 16 equal tokens no four are the best; and where all merge, each has eight partners to choose from."""
     model = vit(class_token=False, global_pool="avg")
     model.get_parameter("pos_embed").zero_()
-    _, clear = merged_logits(model, torch.ones(1, 3, 32, 32), (4,))
+    _, clear = merged_logits(model, torch.ones(1, 3, 32, 32), (count,))
     assert clear == [False]
 
 
