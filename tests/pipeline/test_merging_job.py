@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from certify.networks.loading import build, load_state, read_checkpoint
 from certify.networks.merging import merge_tokens
 from certify.networks.running import Graph
 from certify.records import Certificate, Ladder, Outcomes, Recipe, Refused, Usage
+from certify.records.files import write_json
+from certify.records.hashing import sha256_file, sha256_json
 from certify.verifier import verify
 
 MERGE = (3, 2)
@@ -75,14 +78,25 @@ def test_the_verifier_runs_the_merging_itself(merged: Path) -> None:
     assert predictions.done and "too close to call" in predictions.detail
 
 
-def test_a_recipe_that_hides_the_merging_is_refused(merged: Path, tmp_path: Path) -> None:
-    import shutil
-
+def test_a_certificate_of_other_merging_is_refused_even_when_hashed_again(merged: Path, tmp_path: Path) -> None:
     shutil.copytree(merged, tmp_path / "run")
+    path = tmp_path / "run/plans/two-four/certificate.json"
+    genuine = Certificate.load(path).content()
+
+    def issued(**about: Any) -> Path:
+        content = genuine | {"about": genuine["about"] | about}
+        content["files"] = {name: sha256_file(tmp_path / "run" / name) for name in content["files"]}
+        write_json(path, content | {"content_hash": sha256_json(content)})
+        return path
+
+    verify(issued())
+    with pytest.raises(Refused, match=r"merges \[3, 2\] tokens, the certificate states \[1, 1\]"):
+        verify(issued(merge=[1, 1]))
     recipe = tmp_path / "run/recipe.toml"
-    recipe.write_text(recipe.read_text().replace("merge = [3, 2]\n", ""))
-    with pytest.raises(Refused):
-        verify(tmp_path / "run/plans/two-four/certificate.json")
+    recipe.write_text(recipe.read_text().replace("merge = [3, 2]", "merge = [1, 1]"))
+    digest = Recipe.load(recipe).digest
+    with pytest.raises(Refused, match="merged 3, 2 tokens a block, the recipe says 1, 1 tokens a block"):
+        verify(issued(merge=[1, 1], recipe=digest))
 
 
 def test_an_exported_graph_merges_by_itself(merged: Path, tmp_path: Path) -> None:
