@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from certify.cli.arguments import merge_counts, parse_kwargs
 from certify.cli.show import as_json, out, progress_bar, table
 from certify.records import Evidence, Guarantee, Outcomes, Plan, Recipe, Run, Target, Usage, load_spectra, save_spectra
 from certify.records.files import atomic_write, read_json
@@ -271,30 +272,6 @@ def compare(
         merge=merge_counts(merge),
     )
     _go(recipe, out_folder, "report", json)
-
-
-def merge_counts(text: str) -> tuple[int, ...]:
-    """`8,8,4` as numbers."""
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise Usage(f"--merge {text!r} is not a whole number, or one per block with commas between") from None
-
-
-def parse_kwargs(pairs: list[str], flag: str = "--model-kwargs") -> dict[str, Any]:
-    """`img_size=8` to {"img_size": 8}; values are TOML, or text when they are not."""
-    import tomllib
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise Usage(f"{flag} {pair!r} is not of the form key=value")
-        try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = {"True": True, "False": False}.get(value, value)
-    return found
 
 
 def _go_on(folder: Path, until: str, json: bool) -> None:

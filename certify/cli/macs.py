@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from certify.cli.jobs import Json, merge_counts, parse_kwargs
+from certify.cli.arguments import merge_counts, parse_kwargs
+from certify.cli.jobs import Json
 from certify.cli.show import as_json, out, table
 from certify.records import Usage
 from certify.records.recipe import ModelRecipe
