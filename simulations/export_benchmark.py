@@ -24,7 +24,7 @@ from certify.deploy.two_four import load
 from certify.networks.evidence import collect
 from certify.networks.loading import load_state, read_checkpoint, state_of
 from certify.networks.masking import masked_state
-from certify.networks.running import Bfloat16, Graph, runs_of
+from certify.networks.running import HALVES, Graph, Halved, runs_of
 from certify.networks.targets import describe
 from certify.pruning import prune
 from certify.records import decision
@@ -74,8 +74,8 @@ def _deployed(reference: nn.Module, path: Path) -> nn.Module:
     if way == "onnxruntime":
         return Graph(path, 1)
     state = load(path)
-    if way == "bfloat16":
-        return Bfloat16(copy.deepcopy(reference), state, str(path))
+    if way in HALVES:
+        return Halved(copy.deepcopy(reference), state, str(path), way)
     return load_state(copy.deepcopy(reference), read_checkpoint(path), str(path))
 
 

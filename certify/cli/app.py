@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from certify.cli import canary, inspect, jobs, ship, speed
+from certify.cli import canary, inspect, jobs, macs, ship, speed
 from certify.records import CertifyError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 for verb in (
     jobs.run,
     inspect.describe,
+    macs.macs,
     jobs.spectra,
     jobs.prune,
     jobs.bound,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from certify.cli.jobs import Json, RunFolder, parse_kwargs
+from certify.cli.arguments import parse_kwargs
+from certify.cli.jobs import Json, RunFolder
 from certify.cli.show import as_json, out, table
 from certify.records import Ladder, Refused, Run, Usage
 from certify.records.recipe import ModelRecipe

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from certify.cli.arguments import merge_counts, parse_kwargs
 from certify.cli.show import as_json, out, progress_bar, table
 from certify.records import Evidence, Guarantee, Outcomes, Plan, Recipe, Run, Target, Usage, load_spectra, save_spectra
 from certify.records.files import atomic_write, read_json
@@ -242,14 +243,17 @@ def compare(
     runs: Annotated[
         str,
         typer.Option(
-            "--runs", help="How SHIPPED is deployed: float32, bfloat16 or onnxruntime; as the file asks where not given."
+            "--runs", help="How SHIPPED is deployed: float32, bfloat16, float16 or onnxruntime; as the file asks where not given."
         ),
+    ] = "",
+    merge: Annotated[
+        str, typer.Option("--merge", help="Tokens SHIPPED merges in each block of a ViT: 8, or one count per block: 8,8,4.")
     ] = "",
     json: Json = False,
 ) -> None:
     """Bounds and guarantees for an existing pair of checkpoints; no plan needed.
 
-    SHIPPED is run as it is deployed: a file of bfloat16, 2:4 compressed or not, in bfloat16; an ONNX file through onnxruntime.
+    SHIPPED is run as it is deployed: a file of 16-bit numbers, 2:4 compressed or not, in those; an ONNX file through onnxruntime.
     """
     from certify.networks.running import runs_of
 
@@ -265,24 +269,9 @@ def compare(
         splits=SplitRecipe(seed, 0, calibration, 0, 1 - calibration if calibration < 1 else 0.8),
         guarantees=GuaranteeRecipe(delta, share, ("disagreement",) if labels == "none" else ("disagreement", "accuracy_drop")),
         runs=runs or runs_of(shipped),
+        merge=merge_counts(merge),
     )
     _go(recipe, out_folder, "report", json)
-
-
-def parse_kwargs(pairs: list[str], flag: str = "--model-kwargs") -> dict[str, Any]:
-    """`img_size=8` to {"img_size": 8}; values are TOML, or text when they are not."""
-    import tomllib
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise Usage(f"{flag} {pair!r} is not of the form key=value")
-        try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = {"True": True, "False": False}.get(value, value)
-    return found
 
 
 def _go_on(folder: Path, until: str, json: bool) -> None:

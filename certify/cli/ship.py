@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from certify.cli.jobs import Json, RunFolder, parse_kwargs
+from certify.cli.arguments import parse_kwargs
+from certify.cli.jobs import Json, RunFolder
 from certify.cli.show import as_json, out, table
 from certify.records import Certificate, Run, Usage
 from certify.records.files import atomic_write
@@ -16,7 +17,7 @@ from certify.records.recipe import ModelRecipe
 
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder, or a checkpoint.", metavar="RUN_OR_CHECKPOINT")],
-    form: Annotated[str, typer.Option("--format", help="safetensors, bf16, two-four or onnx.")],
+    form: Annotated[str, typer.Option("--format", help="safetensors, bf16, fp16, two-four, two-four-fp16 or onnx.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Where the file and its description go.")],
     plan: Annotated[str, typer.Option("--plan", help="Of a run with several plans: which one.")] = "",
     model: Annotated[str, typer.Option("-m", "--model", help="Of a checkpoint: timm model name.")] = "",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from certify.cli.jobs import Json
-from certify.cli.show import as_json, out
+from certify.cli.show import as_json, out, table
 from certify.records import Usage
 from certify.records.recipe import ModelRecipe
 
@@ -23,6 +25,7 @@ MODELS = (
     "deit_small_patch16_224",
     "deit_tiny_patch16_224",
 )
+BATCHES = (1, 32, 256)
 
 
 def speed(
@@ -38,20 +41,27 @@ def speed(
     window_ms: Annotated[float, typer.Option(min=1, help="Time per endpoint and round.")] = 150.0,
     compile_mode: Annotated[str, typer.Option(help="torch.compile mode; none: compile nothing.")] = "default",
     budget: Annotated[float, typer.Option(help="Seconds per model after which nothing more is compiled.")] = 240.0,
+    limit: Annotated[
+        float, typer.Option(help="Seconds after which no cell is begun; the same command goes on from there. 0: no limit.")
+    ] = 0.0,
     skip: Annotated[list[str] | None, typer.Option(help="2:4 backend to leave out: cutlass, cusparselt.")] = None,
     sizes: Annotated[bool, typer.Option(help="Also write each network 2:4 compressed and count its bytes.")] = False,
     seed: Annotated[int, typer.Option(help="Of weights and inputs.")] = 0,
     json: Json = False,
 ) -> None:
-    """Every matrix product and the whole network, dense and 2:4, as ratios to the best dense way to run it."""
+    """Every matrix product and the whole network, dense and 2:4, as ratios to the best dense way to run it.
+
+    Models are measured in the order given; the table of all cells is printed last.
+    """
     from certify.deploy import speed as audits
+    from certify.deploy.speed import overview
     from certify.deploy.speed import report as reports
     from certify.networks.devices import device_of
 
     names = model or list(MODELS)
     if checkpoint is not None and len(names) != 1:
         raise Usage(f"--checkpoint {checkpoint} belongs to one model; {len(names)} are named with -m")
-    where = device_of(device)
+    where, stop = device_of(device), time.monotonic() + limit if limit > 0 else math.inf
     settings = audits.Settings(
         rounds=rounds,
         window_ms=window_ms,
@@ -75,12 +85,13 @@ def speed(
                 _fresh(recipe) if network is None else network,
                 name,
                 input_size=size,
-                batches=sorted(set(batch_size or (1, 32, 256)), reverse=True),
+                batches=sorted(set(batch_size or BATCHES), reverse=True),
                 merges=(0, merge) if merge else (0,),
                 settings=settings,
                 device=where,
                 random_weights=network is None,
                 save=lambda partial: audits.write(partial, folder / "speed.json"),
+                stop=stop,
             )
     audits.write(report, folder / "speed.json")
     reports.write_tables(report, folder)
@@ -89,6 +100,20 @@ def speed(
         return
     for line in reports.summary(report):
         out.print(line)
+    if not report.endpoints:
+        return
+    for line in overview.survivals(report):
+        out.print(line)
+    left = [
+        f"{name} batch {size}"
+        for name in names
+        for size in sorted(set(batch_size or BATCHES), reverse=True)
+        if not report.has(name, size, 0)
+    ]
+    if left:
+        out.print(f"not measured yet, for --limit {limit:g}: {', '.join(left)}; the same command goes on")
+    columns, rows = overview.overview(report)
+    table(f"images per second, {report.machine.get('name')}", columns, rows)
 
 
 def _shapes(recipe: ModelRecipe, input_size: tuple[int, int, int] | None) -> tuple[nn.Module, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""A network as files to ship: float32, bfloat16, 2:4 compressed, ONNX. What was written is read again before it gets its name.
+"""A network as files to ship: float32, 16 bits, 2:4 compressed, ONNX. What was written is read again before it gets its name.
 
 Whatever the format, a place that was removed is 0 in the bytes of the file, and a pattern holds there. A file that fails its
 check leaves nothing behind.
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from certify.deploy import graph, two_four
 from certify.networks.loading import State, digest, load_state, read_checkpoint, save_state
 from certify.networks.masking import copied
+from certify.networks.merging import merge_tokens
 from certify.networks.running import runtime, widened
 from certify.records import Edit, Refused, Target, Usage
 from certify.records.files import UNFINISHED, atomic_write, write_json
@@ -30,7 +31,9 @@ Read = tuple[str, tuple[str, ...], dict[str, Any]]
 FORMATS = {
     "safetensors": "model.safetensors",
     "bf16": "model.bf16.safetensors",
+    "fp16": "model.fp16.safetensors",
     "two-four": "model.two-four.safetensors",
+    "two-four-fp16": "model.two-four.fp16.safetensors",
     "onnx": "model.onnx",
 }
 
@@ -86,12 +89,14 @@ def export(
     *,
     images: Tensor | None = None,
     threads: int = 1,
+    merge: Sequence[int] = (),
 ) -> Exported:
     """Write one file, and its description beside it under its name and .json, after reading it again.
 
     edits, pattern : of the plan that pruned `state`, or `zeros_of` it.
     images         : (B, C, H, W), B >= 2; format onnx compares torch and onnxruntime on them.
-    `model` gives the architecture alone and stays as it is.
+    merge          : tokens the network merges in each block. A graph merges them itself; beside weights the description says so.
+    `model` gives the architecture alone, without merging, and stays as it is.
     """
     if form not in FORMATS:
         raise Usage(f"format {form!r} is none of {', '.join(FORMATS)}")
@@ -104,6 +109,7 @@ def export(
             if images is None or len(images) < 2:
                 raise Usage("format onnx compares outputs on real samples, and needs two of them at least")
             network = load_state(copied(model).float(), widened(state), "the network")
+            network = merge_tokens(network, merge) if merge else network
             named, checked, details = _onnx(network, edits, pattern, part, images, threads)
         else:
             named, checked, details = _tensors(form, state, edits, pattern, part)
@@ -115,6 +121,7 @@ def export(
             folder.rmdir()
         raise
     dense = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    details |= {"merge": list(merge)} if merge else {}
     found = Exported(path, form, named or hashed, hashed, size, dense, checked, details)
     write_json(folder / f"{path.name}.json", found.to_json())
     return found
@@ -122,16 +129,17 @@ def export(
 
 def _tensors(form: str, state: State, edits: Sequence[Edit], pattern: str | None, part: Path) -> Read:
     """A safetensors file, read again tensor by tensor and bit by bit."""
-    wanted = state if form == "safetensors" else _halved(state, edits)
+    kind = torch.float16 if form.endswith("fp16") else torch.bfloat16
+    wanted = state if form == "safetensors" else _halved(state, edits, kind)
     details: dict[str, Any] = {}
-    if form == "two-four":
-        stored = [edit for edit in edits if edit.order is None and edit.kept.shape[1] % 4 == 0]
-        pairs = [edit for edit in stored if (edit.pattern or pattern) == "2:4"]
+    if form.startswith("two-four"):
+        pairs = [edit for edit in edits if (edit.pattern or pattern) == "2:4" and edit.kept.shape[1] % 4 == 0]
         if not pairs:
-            raise Refused("two-four: no matrix was pruned 2:4 in the order in which its inputs are stored; see format bf16")
-        sizes = two_four.save(wanted, part, compressed=[f"{edit.target}.weight" for edit in pairs])
+            raise Refused(f"{form}: no matrix was pruned 2:4 with whole groups in each row; see formats bf16 and fp16")
+        orders = {f"{edit.target}.weight": torch.tensor(edit.order) for edit in pairs if edit.order is not None}
+        sizes = two_four.save(wanted, part, compressed=[f"{edit.target}.weight" for edit in pairs], orders=orders)
         found: State = two_four.load(part)
-        details = {"compressed": [edit.target for edit in pairs], "bfloat16_bytes": sizes.dense}
+        details = {"compressed": [edit.target for edit in pairs], "ordered": len(orders), "uncompressed_bytes": sizes.dense}
     else:
         save_state(part, wanted)
         found = read_checkpoint(part)
@@ -142,7 +150,8 @@ def _tensors(form: str, state: State, edits: Sequence[Edit], pattern: str | None
     removed = sum(edit.removed for edit in edits)
     checked = [f"{len(found)} tensors read again bit for bit", f"{removed:,} removed entries of {len(edits)} matrices are 0"]
     if details:
-        checked.append(f"{len(details['compressed'])} matrices stored 2:4")
+        ordered = f", {details['ordered']} of them in an order of inputs of their own" if details["ordered"] else ""
+        checked.append(f"{len(details['compressed'])} matrices stored 2:4{ordered}")
     return digest(found), tuple(checked), details
 
 
@@ -173,13 +182,20 @@ def _onnx(network: nn.Module, edits: Sequence[Edit], pattern: str | None, part: 
     return "", checked, details
 
 
-def _halved(state: State, edits: Sequence[Edit]) -> State:
-    """Floating tensors in bfloat16, removed entries +0: a product with a mask leaves -0, whose sign a 2:4 file cannot hold."""
+def _halved(state: State, edits: Sequence[Edit], kind: torch.dtype) -> State:
+    """Floating tensors in 16 bits, removed entries +0: a product with a mask leaves -0, whose sign a 2:4 file cannot hold.
+
+    A number beyond what the format holds is refused.
+    """
     masks = {f"{edit.target}.weight": torch.from_numpy(edit.kept.copy()) for edit in edits}
-    found = {name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    found = {name: tensor.to(kind) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    for name, tensor in found.items():
+        if not bool(torch.isfinite(tensor).all()):
+            largest = float(state[name].abs().max())
+            raise Refused(f"{name}: holds {largest:.4g}; {str(kind)[6:]} reaches {torch.finfo(kind).max:.6g}")
     for name, kept in masks.items():
         zeros = found[name].reshape(kept.shape) == 0
-        found[name] = torch.where((~kept & zeros).reshape(found[name].shape), torch.zeros((), dtype=torch.bfloat16), found[name])
+        found[name] = torch.where((~kept & zeros).reshape(found[name].shape), torch.zeros((), dtype=kind), found[name])
     return found
 
 

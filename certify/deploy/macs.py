@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from certify.deploy.merging import TokenMerging, schedule, token_counts
+from certify.networks.merging import TokenMerging, schedule, token_counts
 from certify.networks.targets import describe
 from certify.records import Refused
 
@@ -89,7 +89,7 @@ def count(model: nn.Module, *, input_size: Sequence[int], name: str = "") -> Mac
     """Count one forward pass of one image of shape `input_size` = (channels, height, width).
 
     Runs the model once where its parameters are; built under `torch.device("meta")` it costs nothing.
-    A layer used twice is counted twice.
+    A layer used twice is counted twice. Refused: a size the network does not take (a ViT takes the one it was built for).
     """
     if len(input_size) != 3:
         raise Refused(f"input size {tuple(input_size)}: expected (channels, height, width).")
@@ -100,6 +100,9 @@ def count(model: nn.Module, *, input_size: Sequence[int], name: str = "") -> Mac
     try:
         with torch.no_grad(), counter:
             model(torch.empty(1, *input_size, device=device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise Refused(f"{name or type(model).__name__}: cannot run on one image of shape {tuple(input_size)} ({first})") from None
     finally:
         counter.remove()
         model.train(training)
@@ -157,6 +160,15 @@ def eligible_convs(model: nn.Module, group: int = 4) -> tuple[str, ...]:
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels % group == 0
     )
+
+
+def tokens_of(model: nn.Module, input_size: Sequence[int]) -> tuple[int, int] | None:
+    """(tokens, prefix tokens) of a vision transformer whose blocks can merge, at this input size, else None."""
+    embed, prefix = getattr(model, "patch_embed", None), getattr(model, "num_prefix_tokens", None)
+    patch = getattr(embed, "patch_size", None)
+    if patch is None or prefix is None or not isinstance(getattr(model, "blocks", None), nn.Sequential):
+        return None
+    return int(prefix) + (input_size[1] // patch[0]) * (input_size[2] // patch[1]), int(prefix)
 
 
 def rows_of(table: MacTable) -> list[Mapping[str, Any]]:

@@ -10,7 +10,12 @@ Compressed layout, version 1, of a (rows, cols) matrix in fp16 or bf16, cols a m
                                                the even group of a pair in the low nibble; a spare high nibble is 0
 
 In a safetensors file the two parts of `w` are stored as `w::values` and `w::metadata`, every other tensor as itself;
-the header entry `two_four` lists version, shape and dtype of each compressed tensor. This is not the operand layout of
+the header entry `two_four` lists version, shape and dtype of each compressed tensor.
+
+Version 2 is the same, and a matrix whose groups are formed in another order of its inputs has a third part `w::order`, (cols,)
+int32: the parts are those of w[:, order], and a reader puts the columns back. A file without orders is written as version 1.
+
+This is not the operand layout of
 any GPU library: those differ between libraries and versions, and are made from the dense matrix where it runs.
 """
 
@@ -28,7 +33,7 @@ from torch import Tensor
 
 from certify.records import Refused
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSIONS = (1, 2)
 _BITS = {torch.float16: torch.int16, torch.bfloat16: torch.int16}
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -139,23 +144,39 @@ class Sizes:
         return self.on_disk / self.dense
 
 
-def save(tensors: Mapping[str, Tensor], path: Path | str, *, compressed: Iterable[str]) -> Sizes:
-    """Write a safetensors file in which the tensors named in `compressed` are stored 2:4; all are verified first."""
-    names = sorted(set(compressed))
+def ordered(weight: Tensor, order: Tensor, name: str) -> Tensor:
+    """weight[:, order] as (rows, cols), the columns in which groups are formed; `order` must be a permutation of them."""
+    matrix = weight.detach().reshape(weight.shape[0], -1)
+    if order.shape != matrix.shape[1:] or not torch.equal(order.long().sort().values, torch.arange(matrix.shape[1])):
+        raise Refused(f"{name}: its order of inputs is not a permutation of its {matrix.shape[1]} columns.")
+    return matrix[:, order.long()]
+
+
+def save(
+    tensors: Mapping[str, Tensor], path: Path | str, *, compressed: Iterable[str], orders: Mapping[str, Tensor] | None = None
+) -> Sizes:
+    """Write a safetensors file in which the tensors named in `compressed` are stored 2:4; all are verified first.
+
+    orders : tensor name -> (cols,) order of inputs in which its groups of four are formed, where it is not that of storage.
+    """
+    names, orders = sorted(set(compressed)), orders or {}
     missing = [name for name in names if name not in tensors]
     if missing:
         raise Refused(f"{missing[0]}: named for compression but not among the {len(tensors)} tensors.")
-    parts = {name: compress(tensors[name].cpu(), name) for name in names}
-    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if name not in parts}
-    for name, (values, metadata) in parts.items():
-        for key, part in ((f"{name}::values", values), (f"{name}::metadata", metadata)):
-            if key in tensors:
-                raise Refused(f"{key}: a tensor of this name exists already; rename it before compressing.")
-            stored[key] = part.contiguous()
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if name not in names}
+    for name in names:
+        weight = tensors[name].cpu()
+        matrix = ordered(weight, orders[name], name) if name in orders else weight
+        parts = dict(zip(("values", "metadata"), compress(matrix, name), strict=True))
+        for part, tensor in (parts | ({"order": orders[name].int()} if name in orders else {})).items():
+            if f"{name}::{part}" in tensors:
+                raise Refused(f"{name}::{part}: a tensor of this name exists already; rename it before compressing.")
+            stored[f"{name}::{part}"] = tensor.contiguous()
     described = {
         name: {"shape": list(tensors[name].shape), "dtype": str(tensors[name].dtype).removeprefix("torch.")} for name in names
     }
-    header = json.dumps({"version": LAYOUT_VERSION, "tensors": described}, sort_keys=True)
+    version = LAYOUT_VERSIONS[any(name in orders for name in names)]
+    header = json.dumps({"version": version, "tensors": described}, sort_keys=True)
     save_file(stored, path, metadata={"two_four": header})
     return Sizes(
         dense=sum(_bytes(tensor) for tensor in tensors.values()),
@@ -178,15 +199,21 @@ def load(path: Path | str) -> dict[str, Tensor]:
         raise Refused(f"{path}: not a readable safetensors file ({error}).") from None
     if header is None:
         return tensors
-    if header.get("version") != LAYOUT_VERSION:
-        raise Refused(f"{path}: 2:4 layout version {header.get('version')}; this release reads {LAYOUT_VERSION}.")
+    if header.get("version") not in LAYOUT_VERSIONS:
+        raise Refused(f"{path}: 2:4 layout version {header.get('version')}; this release reads {LAYOUT_VERSIONS}.")
     for name, entry in header["tensors"].items():
         parts = [tensors.pop(f"{name}::{part}", None) for part in ("values", "metadata")]
         if parts[0] is None or parts[1] is None:
             raise Refused(f"{path}: {name} is listed as compressed, but its values or metadata are missing.")
         if parts[0].dtype != _DTYPES.get(entry["dtype"]):
             raise Refused(f"{path}: {name} holds {parts[0].dtype}; its header says {entry['dtype']}.")
-        tensors[name] = expand(parts[0], parts[1], entry["shape"], name)
+        found = expand(parts[0], parts[1], entry["shape"], name)
+        order = tensors.pop(f"{name}::order", None) if header["version"] > 1 else None
+        if order is not None:
+            columns = found.reshape(found.shape[0], -1)
+            ordered(columns, order, name)
+            found = columns[:, order.long().argsort()].reshape(found.shape)
+        tensors[name] = found
     return tensors
 
 

@@ -6,7 +6,7 @@ A way of running is a word of `records.recipe.RUNS`. Whatever way, a network map
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,42 +19,54 @@ from certify.records import Refused
 from certify.records.files import read_bytes, safetensors_header
 
 FLOATS = {"BF16", "F16", "F32", "F64"}
+# Ways of running in 16 bits, and the number format of files that ask for them.
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+STORED = {"BF16": "bfloat16", "F16": "float16"}
 # Key of a safetensors header under which `deploy.two_four` describes what it compressed.
 COMPRESSED = "two_four"
 
 
 def runs_of(path: Path) -> str:
-    """The way of running that a shipped file asks for: ONNX graphs through onnxruntime, files all of bfloat16 in bfloat16."""
+    """The way of running that a shipped file asks for: ONNX graphs through onnxruntime, files all of a 16-bit format in it."""
     if path.suffix == ".onnx":
         return "onnxruntime"
     if path.suffix != ".safetensors":
         return "float32"
     header = safetensors_header(read_bytes(path), path)
     kinds = {entry.get("dtype") for name, entry in header.items() if name != "__metadata__"} & FLOATS
-    if COMPRESSED in (header.get("__metadata__") or {}) and kinds != {"BF16"}:
-        raise Refused(f"{path}: holds {', '.join(sorted(map(str, kinds)))}; a 2:4 file is run here where all of it is bfloat16")
-    return "bfloat16" if kinds == {"BF16"} else "float32"
+    kind = STORED.get(str(next(iter(kinds)))) if len(kinds) == 1 else None
+    if COMPRESSED in (header.get("__metadata__") or {}) and kind is None:
+        raise Refused(
+            f"{path}: holds {', '.join(sorted(map(str, kinds)))}; a 2:4 file is run here where all of it is of one format"
+        )
+    return kind or "float32"
 
 
-def arithmetic(runs: str, threads: int) -> dict[str, Any]:
-    """What a guarantee says of how its logits were computed; `shipped` stands in it where the two networks run differently."""
-    found = {"numbers": "float32", "device": "cpu", "threads": threads}
-    if runs == "bfloat16":
-        return found | {"shipped": f"bfloat16 weights and activations, torch {torch.__version__}"}
+def arithmetic(runs: str, threads: int, merge: Sequence[int] = ()) -> dict[str, Any]:
+    """What a guarantee says of how its logits were computed.
+
+    `shipped` stands in it where the two networks run differently, `shipped_merges` where the shipped one merges tokens.
+    """
+    found: dict[str, Any] = {"numbers": "float32", "device": "cpu", "threads": threads}
+    if merge:
+        found["shipped_merges"] = f"{merges(merge)} tokens a block"
+    if runs in HALVES:
+        return found | {"shipped": f"{runs} weights and activations, torch {torch.__version__}"}
     if runs == "onnxruntime":
         return found | {"shipped": f"float32 ONNX graph, onnxruntime {runtime().__version__}, CPUExecutionProvider"}
     return found
 
 
-class Bfloat16(nn.Module):
-    """A network whose weights and activations are bfloat16, without autocast."""
+class Halved(nn.Module):
+    """A network whose weights and activations have 16 bits, without autocast; `runs` is one of HALVES."""
 
-    def __init__(self, network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    def __init__(self, network: nn.Module, state: Mapping[str, Tensor], source: str, runs: str) -> None:
         super().__init__()
-        self.network = load_state(network.to(torch.bfloat16), state, source).eval()
+        self.kind = HALVES[runs]
+        self.network = load_state(network.to(self.kind), state, source).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images.to(torch.bfloat16))
+        return self.network(images.to(self.kind))
 
 
 class Graph(nn.Module):
@@ -90,9 +102,14 @@ class Graph(nn.Module):
         return torch.from_numpy(logits)
 
 
+def merges(counts: Sequence[int]) -> str:
+    """A merge schedule in words, as a recipe has it: "8", or "4, 4, 2"."""
+    return ", ".join(map(str, counts))
+
+
 def widened(state: State) -> State:
-    """The same numbers with bfloat16 as float32, without rounding: the weights that bounds in real arithmetic speak of."""
-    return {name: tensor.float() if tensor.dtype == torch.bfloat16 else tensor for name, tensor in state.items()}
+    """The same numbers with 16 bits as float32, without rounding: the weights that bounds in real arithmetic speak of."""
+    return {name: tensor.float() if tensor.dtype in HALVES.values() else tensor for name, tensor in state.items()}
 
 
 def runtime() -> ModuleType:

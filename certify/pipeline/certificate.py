@@ -93,5 +93,6 @@ def certificate(job: Job, name: str) -> Certificate:
             "ladders": ladders,
             **({} if choice is None else {"choice": choice.to_json()}),
             **({} if recipe.runs == RUNS[0] else {"runs": recipe.runs}),
+            **({} if not recipe.merge else {"merge": list(recipe.merge)}),
         },
     )

@@ -43,7 +43,8 @@ def export_run(run: Run, name: str, form: str, folder: Path, samples: int) -> Ex
             edits, pattern = plan.edits, plan.pattern
         indices = place.split.indices["calibration"][:samples] if form == "onnx" else ()
         images = place.samples.images(indices) if indices else None
-        return export(place.network, state, edits, pattern, form, folder, images=images, threads=recipe.threads)
+        ways = {"threads": recipe.threads, "merge": recipe.merge}
+        return export(place.network, state, edits, pattern, form, folder, images=images, **ways)
 
 
 def export_checkpoint(path: Path, model: ModelRecipe, form: str, folder: Path, data_dir: str, samples: int) -> Exported:

@@ -40,6 +40,8 @@ class Guaranteeing(Workspace):
         self.check_statements()
         family = [[self.pair(name).to_json(), statement] for name in self.names for statement in settings.statements]
         decided: dict[str, Any] = {"family": family, "delta": settings.delta}
+        if self.recipe.merge:
+            decided["merge"] = list(self.recipe.merge)
         if settings.choose is not None:
             decided["choose"] = settings.to_json()["choose"]
         register = register_path(self.recipe.data, self.run.folder)
@@ -108,5 +110,5 @@ class Guaranteeing(Workspace):
             labels=None if self.samples.labels is None else self.samples.labels[list(indices)],
             reference=logits[0],
             shipped=logits[1],
-            arithmetic=arithmetic(self.recipe.runs, self.recipe.threads),
+            arithmetic=arithmetic(self.recipe.runs, self.recipe.threads, self.recipe.merge),
         )

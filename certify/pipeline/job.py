@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from certify.networks.loading import (
     state_of,
 )
 from certify.networks.masking import masked_state, masks
-from certify.networks.running import Graph, compressed, widened
+from certify.networks.running import HALVES, Graph, compressed, widened
 from certify.networks.targets import describe
 from certify.pipeline.certificate import GIVEN, certificate, certified_files
 from certify.pipeline.environment import environment, from_cache, to_cache
@@ -49,6 +50,8 @@ from certify.training.distributed import processes, told
 from certify.training.loop import accuracy, fit
 from certify.verifier import verify
 
+MERGING = "of the weights in the network without token merging; the shipped network merges tokens, and no bound here covers that"
+
 
 class Job(Guaranteeing):
     """The stages."""
@@ -67,6 +70,7 @@ class Job(Guaranteeing):
 
     def splits(self) -> None:
         def work() -> None:
+            _ = self.merging  # an architecture that cannot merge is refused before anything is trained
             found = split(self.samples, self.recipe.splits)
             if not found.indices["calibration"]:
                 raise Refused("splits: the calibration split is empty; evidence and ladders need at least one sample")
@@ -163,7 +167,7 @@ class Job(Guaranteeing):
         path = self.run.path("evidence.safetensors")
 
         def work() -> None:
-            model = self.model(self.reference_state)
+            model = self.deployed(self.reference_state)
             asked = {target.name for wanted in self.recipe.plan for target in self._targets_of(wanted) if not target.skipped}
             targets = [target for target in self.target_list if target.name in asked or not self.recipe.plan]
             found = gather(
@@ -182,7 +186,7 @@ class Job(Guaranteeing):
         """A plan the recipe does not name, from evidence collected for it."""
         targets = self._targets_of(wanted)
         check(targets, wanted)
-        model = self.model(self.reference_state)
+        model = self.deployed(self.reference_state)
         found = gather(model, targets, self.samples, self.split, self.recipe.evidence, [wanted], seed=self.recipe.seed)
         return make(targets, found, wanted, seed=self.recipe.seed, reallocate=self._movements)
 
@@ -293,8 +297,8 @@ class Job(Guaranteeing):
         if name == GIVEN:
             path = Path(self.recipe.shipped)
             network = copy.deepcopy(self.network)
-            if self.recipe.runs == "bfloat16":
-                network = network.to(torch.bfloat16)
+            if self.recipe.runs in HALVES:
+                network = network.to(HALVES[self.recipe.runs])
             return state_of(load_state(network, two_four.load(path) if compressed(path) else read_checkpoint(path), str(path)))
         plan = Plan.load(self.run.plan(name))
         masked = masked_state(self.reference_state, plan)
@@ -305,7 +309,7 @@ class Job(Guaranteeing):
             return begun
         if processes()[0] == 0:
             told(name)
-        model = self.model(begun)
+        model = self.deployed(begun)
         state_file = self.run.plan(name, "recovery.state.safetensors")
         fit(
             model,
@@ -343,6 +347,8 @@ class Job(Guaranteeing):
         broken = found.violations()
         if broken:
             raise Refused(f"ladder of {path.parent.name}, {kind}: {broken[0]}; this contradicts a theorem or its implementation")
+        if self.recipe.merge:
+            found = replace(found, notes=(MERGING, *found.notes))
         found.save(path)
 
     def certificates(self) -> None:

@@ -20,7 +20,8 @@ from certify.networks.loading import (
     preprocessing,
     read_checkpoint,
 )
-from certify.networks.running import Bfloat16, Graph
+from certify.networks.merging import merge_tokens
+from certify.networks.running import HALVES, Graph, Halved
 from certify.pipeline.certificate import GIVEN, network_file
 from certify.pipeline.gradual import last_part
 from certify.pipeline.making import after_selection
@@ -84,6 +85,15 @@ class Workspace:
     def model(self, state: State) -> nn.Module:
         return load_state(copy.deepcopy(self.network), state, str(self.run.folder)).eval()
 
+    @cached_property
+    def merging(self) -> nn.Module:
+        """The architecture that is shipped: `network`, merging tokens where the recipe says so."""
+        return merge_tokens(self.network, self.recipe.merge) if self.recipe.merge else self.network
+
+    def deployed(self, state: State) -> nn.Module:
+        """The shipped architecture in float32, with these weights."""
+        return load_state(copy.deepcopy(self.merging), state, str(self.run.folder)).eval()
+
     def shipped_file(self, name: str) -> Path:
         return self.run.plan(name, network_file(self.recipe.runs))
 
@@ -95,9 +105,9 @@ class Workspace:
         path, runs = self.shipped_file(name), self.recipe.runs
         if runs == "onnxruntime":
             return Graph(path, self.recipe.threads)
-        if runs == "bfloat16":
-            return Bfloat16(copy.deepcopy(self.network), self.shipped_state(name), str(path))
-        return self.model(self.shipped_state(name))
+        if runs in HALVES:
+            return Halved(copy.deepcopy(self.merging), self.shipped_state(name), str(path), runs)
+        return self.deployed(self.shipped_state(name))
 
     def pair(self, name: str) -> Pair:
         """An ONNX file is named by the hash of its bytes, every other network by that of its tensors."""

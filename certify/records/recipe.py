@@ -257,7 +257,7 @@ class RecoveryRecipe:
 
 
 # How a shipped network runs: in torch in that number format, or its graph through onnxruntime. The reference runs in float32.
-RUNS = ("float32", "bfloat16", "onnxruntime")
+RUNS = ("float32", "bfloat16", "float16", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,9 @@ class Recipe:
     """One job: plans to make and certify, or a `shipped` checkpoint to compare with the reference as it is.
 
     `seed` fixes initialisation, batches and augmentation; `splits.seed` fixes the splits. `runs` says how the shipped network
-    is deployed, and so how it is run here; it stands in the file and in the recipe's name only where it is not float32.
+    is deployed, and so how it is run here. `merge` = tokens the shipped network merges in each block (`networks.merging`), one
+    number for all blocks or one per block; the reference merges none. Both stand in the file and in the recipe's name only where
+    they are not the default.
     """
 
     model: ModelRecipe
@@ -281,15 +283,21 @@ class Recipe:
     recovery: RecoveryRecipe = field(default_factory=RecoveryRecipe)
     guarantees: GuaranteeRecipe = field(default_factory=GuaranteeRecipe)
     runs: str = RUNS[0]
+    merge: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", tuple(self.plan))
+        object.__setattr__(self, "merge", tuple(self.merge))
         if bool(self.plan) == bool(self.shipped):
             raise Usage("recipe: give [[plan]] tables to prune by, or a shipped checkpoint to compare with, and not both")
         if self.runs not in RUNS or (self.plan and self.runs != RUNS[0]):
             raise Usage(f"recipe: runs = {self.runs!r}; one of {', '.join(RUNS)} is expected, and plans run in {RUNS[0]}")
         if self.runs != RUNS[0] and "ce_increase" in self.guarantees.statements:
             raise Usage(f"recipe: ce_increase rests on a range in exact arithmetic, which runs = {self.runs!r} may leave")
+        if self.merge and (not all(0 <= count <= 1e6 for count in self.merge) or not any(self.merge)):
+            raise Usage(f"recipe: merge = {list(self.merge)}; counts of tokens are expected, one of them above 0")
+        if self.merge and self.runs == "onnxruntime":
+            raise Usage("recipe: merge belongs to a network of weights; an ONNX graph merges by itself or not at all")
         names = [plan.name for plan in self.plan]
         if len(set(names)) != len(names):
             raise Usage("recipe: two plans have the same name")
@@ -321,12 +329,15 @@ class Recipe:
 
     def _tables(self) -> dict[str, Any]:
         tables = json.loads(json.dumps(asdict(self)))
-        return {key: value for key, value in tables.items() if key != "runs" or value != RUNS[0]}
+        defaults = {"runs": RUNS[0], "merge": []}
+        return {key: value for key, value in tables.items() if key not in defaults or value != defaults[key]}
 
     def to_toml(self) -> str:
         """The recipe with every default written out."""
         tables = self._tables()
-        lines = [f"{key} = {_toml(value)}" for key, value in tables.items() if not isinstance(value, dict | list)]
+        lines = [
+            f"{key} = {_toml(value)}" for key, value in tables.items() if key == "merge" or not isinstance(value, dict | list)
+        ]
         for key, value in tables.items():
             for table, header in [(value, f"[{key}]")] if isinstance(value, dict) else []:
                 lines += ["", header, *_toml_lines(table)]
@@ -377,6 +388,8 @@ def _written_out(value: dict[str, Any], source: str) -> dict[str, Any]:
             if not isinstance(entry, dict) or key in entry:
                 raise Usage(f"{source}: {short} stands at the top and {table}.{key} too; keep one of them")
             found[table] = entry | {key: found.pop(short)}
+    if type(found.get("merge")) is int:
+        found["merge"] = [found["merge"]]
     if "plan" not in found and "shipped" not in found:
         found["plan"] = list(DEFAULT_PLANS)
     return found

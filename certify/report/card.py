@@ -16,6 +16,7 @@ from certify.report.tables import STATEMENT
 RUNNING = {
     "float32": "in torch, float32 on the CPU",
     "bfloat16": "in torch with weights and activations in bfloat16 on the CPU",
+    "float16": "in torch with weights and activations in float16 on the CPU",
     "onnxruntime": "as an ONNX graph through onnxruntime on the CPU",
 }
 MASKED = {
@@ -79,8 +80,9 @@ def _front_matter(name: str, certificate: Certificate, recipe: Recipe, outcomes:
 def _what(certificate: Certificate, recipe: Recipe) -> str:
     pair = certificate.pair
     kind = KIND.get(pair.kind, pair.kind)
+    merging = f", merging {', '.join(map(str, recipe.merge))} tokens a block" if recipe.merge else ""
     return (
-        f"A {pair.architecture}: {kind}, run {RUNNING[recipe.runs]}.\n\n"
+        f"A {pair.architecture}: {kind}, run {RUNNING[recipe.runs]}{merging}.\n\n"
         f"- reference network `{pair.reference}`\n- shipped network `{pair.shipped}`\n"
         f"- certificate `{certificate.content_hash}`"
     )
@@ -108,6 +110,7 @@ def _proved(certificate: Certificate) -> str:
         return "Nothing: no bound of tier `proved` is available for this network."
     runs = certificate.about.get("runs", RUNS[0])
     rounding = "" if runs == RUNS[0] else f" The rounding of {runs} activations is not covered."
+    rounding += " Token merging is not covered: the weights are those of the network without it." * ("merge" in certificate.about)
     return (
         "Certified, for the networks in real arithmetic with the weights as stored, on the calibration samples named and on no "
         f"others:{rounding}\n\n" + "\n".join(lines)

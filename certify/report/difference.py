@@ -18,14 +18,14 @@ GROUPS = {
     "ladders": "about.ladders.",
     "choice": "about.choice",
     "data": ("about.splits.", "about.groups", "about.looks", "about.family"),
-    "versions": ("schema", "about.certify", "about.environment.", "about.runs"),
+    "versions": ("schema", "about.certify", "about.environment.", "about.runs", "about.merge"),
     "files": "files.",
 }
 
 
 # What a person asks first. The rungs of a ladder that stands in one certificate alone are told by its samples.
 FIRST = re.compile(
-    r"pair\.|about\.plan|schema|about\.(certify|runs|looks|environment\.|choice\.chosen|splits\.\w+\.samples)"
+    r"pair\.|about\.plan|schema|about\.(certify|runs|merge|looks|environment\.|choice\.chosen|splits\.\w+\.samples)"
     r"|guarantees\.\w+\.(limit|estimate|delta|share|counts\.|arithmetic\.|shift\.)|about\.ladders\..*ladder\.samples"
 )
 RUNG = re.compile(r"about\.ladders\..*\.rungs\.\w+\.(largest|total|tier)")

@@ -82,6 +82,8 @@ def reread(path: Path) -> Reread:
         raise Refused(f"recipe.toml: hashes to {digest[:12]}, the certificate states {stated[:12]}")
     if certificate.about.get("runs", RUNS[0]) != recipe.runs:
         raise Refused(f"recipe.toml: its network runs as {recipe.runs}, the certificate states {certificate.about.get('runs')}")
+    if certificate.about.get("merge", []) != list(recipe.merge):
+        raise Refused(f"recipe.toml: merges {list(recipe.merge)} tokens, the certificate states {certificate.about.get('merge')}")
     _side_records(folder, certificate)
     splits = _splits(folder / "splits.json", certificate)
     sizes = ", ".join(f"{len(splits.samples[purpose])} {purpose}" for purpose in PURPOSES)
@@ -97,7 +99,7 @@ def reread(path: Path) -> Reread:
         _one_architecture(reference, shipped)
     plan = _plan(folder, name, certificate, shipped, checks)
     outcomes = _outcomes(folder / "plans" / name / "outcomes.parquet", certificate, splits)
-    _arithmetic(outcomes, recipe.runs)
+    _arithmetic(outcomes, recipe)
     checks.append(Check("outcomes", True, f"the whole certification split, {outcomes.size} samples"))
     ladder, masked = None, None
     if graph:
@@ -255,11 +257,15 @@ def _graph(path: Path, expected: str, checks: list[Check]) -> None:
         checks.append(Check("model.onnx", True, f"network {expected[:12]}, the file as a whole"))
 
 
-def _arithmetic(outcomes: Outcomes, runs: str) -> None:
-    """The outcomes were computed as the recipe says the shipped network runs."""
+def _arithmetic(outcomes: Outcomes, recipe: Recipe) -> None:
+    """The outcomes were computed as the recipe says the shipped network runs, and merges tokens."""
+    runs, stated = recipe.runs, outcomes.arithmetic.get("shipped_merges")
+    wanted = f"{', '.join(map(str, recipe.merge))} tokens a block" if recipe.merge else None
+    if stated != wanted:
+        raise Refused(f"outcomes.parquet: the shipped network merged {stated or 'no tokens'}, the recipe says {wanted or 'none'}")
     said = str(outcomes.arithmetic.get("shipped", RUNS[0]))
     word = {"onnxruntime": ", onnxruntime "}.get(runs, runs)
-    if word not in said or (runs == RUNS[0] and said != runs):
+    if word not in said or (runs != "onnxruntime" and said.split()[0] != runs) or (runs == RUNS[0] and said != runs):
         raise Refused(f"outcomes.parquet: the shipped network ran as {said!r}, the recipe says {runs}")
 
 

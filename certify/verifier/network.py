@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from certify.records import Recipe, Refused
 from certify.records.files import read_bytes
+from certify.verifier.merging import merged_logits
 from certify.verifier.tensors import Checkpoint
 
 BATCH = 64
+KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _declared: list[Any] = []
 
 
@@ -91,10 +93,27 @@ def logits(model: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def in_torch(recipe: Recipe, checkpoint: Checkpoint, source: str, runs: str = "float32") -> Callable[[np.ndarray], np.ndarray]:
-    """Images to logits by the stored weights: in float32, or with weights and activations in bfloat16."""
-    model = rebuild(recipe).to(torch.bfloat16 if runs == "bfloat16" else torch.float32)
+    """Images to logits by the stored weights: in float32, or with weights and activations of 16 bits."""
+    model = rebuild(recipe).to(KINDS[runs])
     fill(model, state(checkpoint), source)
     return lambda images: logits(model, images)
+
+
+def in_torch_merging(
+    recipe: Recipe, checkpoint: Checkpoint, source: str
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Images to logits of the shipped network that merges tokens as its recipe says, and (n,) whose pairs were clear."""
+    kind = KINDS[recipe.runs]
+    model = rebuild(recipe).to(kind)
+    fill(model, state(checkpoint), source)
+
+    def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            batches = [torch.from_numpy(images[start : start + BATCH]).to(kind) for start in range(0, len(images), BATCH)]
+            found = [merged_logits(model, batch, recipe.merge) for batch in batches]
+        return np.concatenate([out.double().numpy() for out, _ in found]), np.concatenate([clear for _, clear in found])
+
+    return run
 
 
 def in_onnxruntime(path: Path) -> Callable[[np.ndarray], np.ndarray]:

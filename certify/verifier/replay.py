@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from certify.records import Bound, Check, Ladder, Refused
 from certify.verifier import balls, tensors
 from certify.verifier.data import Source, check_samples, reload
 from certify.verifier.files import REFERENCE, Reread
-from certify.verifier.network import Line, in_onnxruntime, in_torch, rebuild
+from certify.verifier.network import Line, in_onnxruntime, in_torch, in_torch_merging, rebuild
 from certify.verifier.rungs import Rerun, check_proved, check_rungs
 from certify.verifier.tensors import Checkpoint
 
-# Relative distance of logits from those stated: in float32, and where activations are bfloat16.
+# Relative distance of logits from those stated, by number format of the activations; 16 bits round otherwise elsewhere.
 LOGITS = 1e-4
-COARSE = 2.0**-5
+COARSE = {"bfloat16": 2.0**-5, "float16": 2.0**-8}
 LADDER_SAMPLES = 32
 # Networks on each segment that `paranoid` evaluates for every sample with a proved rung; samples evaluated in balls.
 PARANOID = 1024
@@ -86,33 +86,36 @@ def _predictions(found: Reread, source: Source, reference: Checkpoint) -> list[C
     if (labels is None) != (stated is None) or (labels is not None and stated is not None and not np.array_equal(labels, stated)):
         raise Refused("outcomes: their labels are not those of the data")
     images = source.images(positions)
-    off = _rerun("reference", in_torch(found.recipe, reference, "reference checkpoint"), images, outcomes.reference)
+    runs = found.recipe.runs
+    off = _compared("reference", in_torch(found.recipe, reference, "reference checkpoint")(images), outcomes.reference)
+    if found.shipped is not None and found.recipe.merge:
+        logits, clear = in_torch_merging(found.recipe, found.shipped, "shipped checkpoint")(images)
+        off = max(off, _compared("shipped", logits[clear], outcomes.shipped[clear], runs))
+        said = f"both networks decide the same on {int(clear.sum())} of {outcomes.size} samples, logits within {off:.2g}"
+        return [Check("predictions", True, f"{said}; on the others two merges are too close to call in {runs}")]
     if found.shipped is not None:
-        shipped = in_torch(found.recipe, found.shipped, "shipped checkpoint", found.recipe.runs)
+        shipped = in_torch(found.recipe, found.shipped, "shipped checkpoint", runs)(images)
     else:
         try:
-            shipped = in_onnxruntime(found.folder / "plans" / found.name / "model.onnx")
+            shipped = in_onnxruntime(found.folder / "plans" / found.name / "model.onnx")(images)
         except ImportError as missing:
             said = f"the reference decides the same on {outcomes.size} samples, logits within {off:.2g}"
             return [Check("predictions of the reference", True, said), Check("predictions of model.onnx", False, str(missing))]
-    off = max(off, _rerun("shipped", shipped, images, outcomes.shipped, found.recipe.runs))
+    off = max(off, _compared("shipped", shipped, outcomes.shipped, runs))
     said = f"both networks decide the same on {outcomes.size} samples, logits within {off:.2g}"
     return [Check("predictions", True, said)]
 
 
-def _rerun(
-    name: str, network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, stated: np.ndarray, runs: str = "float32"
-) -> float:
+def _compared(name: str, rerun: np.ndarray, stated: np.ndarray, runs: str = "float32") -> float:
     """Largest relative distance of the logits; refused where they or the decisions are not those stated.
 
-    In bfloat16 another processor may round otherwise: a decision counts where its margin exceeds what rounding may do.
+    In 16 bits another processor may round otherwise: a decision counts where its margin exceeds what rounding may do.
     """
-    tolerance = COARSE if runs == "bfloat16" else LOGITS
-    rerun = network(images)
+    tolerance = COARSE.get(runs, LOGITS)
     if rerun.shape != stated.shape:
         raise Refused(f"outcomes: {name} logits have shape {stated.shape}, the network gives {rerun.shape}")
     top = np.sort(stated, axis=1)[:, -2:]
-    clear = top[:, 1] - top[:, 0] > 2 * COARSE * (1 + np.abs(top[:, 1])) if runs == "bfloat16" else True
+    clear = top[:, 1] - top[:, 0] > 2 * tolerance * (1 + np.abs(top[:, 1])) if runs in COARSE else True
     changed = np.flatnonzero((rerun.argmax(axis=1) != stated.argmax(axis=1)) & clear)
     if len(changed):
         sample = int(changed[0])
@@ -127,7 +130,7 @@ def _rerun(
             f"outcomes: {name} logit {label} of sample {sample} is {float(stated[sample, label]):.9g}, "
             f"the network gives {float(rerun[sample, label]):.9g}"
         )
-    return float(off.max())
+    return float(off.max(initial=0.0))
 
 
 def _ending(found: Reread) -> Check:

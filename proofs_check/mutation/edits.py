@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from proofs_check.mutation import bounds, laws, objectives, pruning, roads, scores
+from proofs_check.mutation import bounds, deploying, laws, objectives, pruning, roads, scores
 from proofs_check.mutation.edit import Edit
 
-EDITS: tuple[Edit, ...] = (*bounds.EDITS, *objectives.EDITS, *laws.EDITS, *scores.EDITS, *pruning.EDITS, *roads.EDITS)
+EDITS: tuple[Edit, ...] = (
+    *bounds.EDITS,
+    *objectives.EDITS,
+    *laws.EDITS,
+    *scores.EDITS,
+    *pruning.EDITS,
+    *roads.EDITS,
+    *deploying.EDITS,
+)

@@ -25,6 +25,7 @@ def calls(run: Path, folder: Path) -> dict[str, list[object]]:
     return {
         "run": [recipe, "--out", run],
         "describe": model,
+        "macs": model,
         **{verb: [run] for verb in ("spectra", "prune", "bound", "recover", "guarantee", "issue", "report")},
         "compare": [*pair, *model, "--data-dir", "digits", "--calibration", 8, "--out", folder / "compared"],
         "verify": [run / "plans" / "half" / "certificate.json", "--require", "sparsity>=0.5"],
@@ -39,7 +40,7 @@ def calls(run: Path, folder: Path) -> dict[str, list[object]]:
 
 # A key that tells the verb's answer from every other JSON object.
 TOLD = {"describe": "targets", "verify": "checks", "size": "samples", "speed": "settings", "report": "report"}
-TOLD |= {"export": "sha256", "card": "card", "diff": "changes", "canary": "evidence"}
+TOLD |= {"export": "sha256", "macs": "totals", "card": "card", "diff": "changes", "canary": "evidence"}
 
 
 @pytest.mark.parametrize(

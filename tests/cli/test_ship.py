@@ -24,7 +24,12 @@ from certify.verifier import verify
 VIT = jobs.DIGITS["model"]
 KWARGS = [part for key, value in VIT["kwargs"].items() for part in ("--model-kwargs", f"{key}={jobs.toml(value)}")]
 MODEL = ["-m", VIT["name"], "--num-classes", 10, *KWARGS]
-FILES = {"bf16": "model.bf16.safetensors", "two-four": "model.two-four.safetensors", "onnx": "model.onnx"}
+FILES = {
+    "bf16": "model.bf16.safetensors",
+    "two-four": "model.two-four.safetensors",
+    "two-four-fp16": "model.two-four.fp16.safetensors",
+    "onnx": "model.onnx",
+}
 
 
 def compare(finished: Path, file: Path, out: Path, *more: object) -> jobs.Said:
@@ -50,7 +55,12 @@ def certificate(pairs: Path, form: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("form", "words"), [("bf16", "bfloat16 weights and activations, torch "), ("onnx", "float32 ONNX graph, onnxruntime ")]
+    ("form", "words"),
+    [
+        ("bf16", "bfloat16 weights and activations, torch "),
+        ("two-four-fp16", "float16 weights and activations, torch "),
+        ("onnx", "float32 ONNX graph, onnxruntime "),
+    ],
 )
 def test_guarantees_name_the_arithmetic_of_the_shipped_file(form: str, words: str, pairs: Path) -> None:
     issued = Certificate.load(certificate(pairs, form))

@@ -75,10 +75,17 @@ def test_zeros_of_a_checkpoint_are_its_plan(vit: nn.Module) -> None:
 
 def test_every_format_says_what_it_is(shipped: Path) -> None:
     runs = {form: runs_of(shipped / file) for form, file in FORMATS.items()}
-    assert runs == {"safetensors": "float32", "bf16": "bfloat16", "two-four": "bfloat16", "onnx": "onnxruntime"}
-    assert [form for form, file in FORMATS.items() if compressed(shipped / file)] == ["two-four"]
+    assert runs == {
+        "safetensors": "float32",
+        "bf16": "bfloat16",
+        "fp16": "float16",
+        "two-four": "bfloat16",
+        "two-four-fp16": "float16",
+        "onnx": "onnxruntime",
+    }
+    assert [form for form, file in FORMATS.items() if compressed(shipped / file)] == ["two-four", "two-four-fp16"]
     assert "shipped" not in arithmetic("float32", 1)
-    assert all("shipped" in arithmetic(way, 1) for way in ("bfloat16", "onnxruntime"))
+    assert all("shipped" in arithmetic(way, 1) for way in ("bfloat16", "float16", "onnxruntime"))
 
 
 def test_the_compressed_file_is_the_bfloat16_network(shipped: Path, vit: nn.Module) -> None:
@@ -212,8 +219,11 @@ def test_dense_networks_and_unknown_formats(tmp_path: Path) -> None:
     dense = network(VIT, weights=lambda weight: weight)
     with pytest.raises(Refused, match="no matrix was pruned 2:4"):
         export(dense, state_of(dense), (), None, "two-four", tmp_path)
-    with pytest.raises(Usage, match="safetensors, bf16, two-four, onnx"):
+    with pytest.raises(Usage, match="safetensors, bf16, fp16, two-four, two-four-fp16, onnx"):
         export(dense, state_of(dense), (), None, "gguf", tmp_path)
+    state = state_of(dense) | {"head.bias": torch.full((10,), 7e4)}
+    with pytest.raises(Refused, match=r"head.bias: holds 7e\+04; float16 reaches 65504"):
+        export(dense, state, (), None, "fp16", tmp_path / "large")
     with pytest.raises(Usage, match="real samples"):
         export(dense, state_of(dense), (), None, "onnx", tmp_path)
 
@@ -229,8 +239,8 @@ def test_files_that_cannot_be_run_here(shipped: Path, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot run on images of shape"):
         Graph(shipped / "model.onnx", 1)(torch.randn(2, 3, 8, 8))
     halves = {name: tensor.half() for name, tensor in load(shipped / "model.two-four.safetensors").items()}
-    save_file(halves, tmp_path / "half.safetensors", metadata={"two_four": "{}"})
-    with pytest.raises(Refused, match="F16"):
+    save_file(halves | {"head.bias": halves["head.bias"].float()}, tmp_path / "half.safetensors", metadata={"two_four": "{}"})
+    with pytest.raises(Refused, match=r"F16, F32|F32, F16"):
         runs_of(tmp_path / "half.safetensors")
 
 
@@ -251,3 +261,25 @@ def test_the_description_names_the_file(shipped: Path) -> None:
         said = read_json(shipped / f"{file}.json")
         assert said["sha256"] == hashlib.sha256((shipped / file).read_bytes()).hexdigest() and said["file"] == file
         assert said["bytes"] == (shipped / file).stat().st_size and said["checked"]
+
+
+@pytest.mark.parametrize("model", [VIT, RESNET])
+def test_groups_in_an_order_of_their_own_are_stored_and_come_back(model: dict, tmp_path: Path) -> None:
+    """A plan that orders inputs ships 2:4 as one that does not: the file is the bfloat16 network, under the same name."""
+    from certify.networks.evidence import collect
+    from certify.networks.masking import masked_state
+    from certify.pruning import prune
+
+    dense = network(model, weights=lambda weight: weight)
+    targets = [each for each in describe(dense) if not each.skipped and each.role == "block" and each.cols % 4 == 0]
+    images = torch.randn(8, *((1, 8, 8) if model is VIT else (3, 32, 32)))
+    evidence = collect(dense, targets, [images], split="0" * 64, parts=("moments", "grams", "inputs"), gram_block=0)
+    plan = prune(targets, evidence, name="ordered", method="magnitude", pattern="2:4", seed=0, options={"order": "bucket"})
+    ordered = [edit for edit in plan.edits if edit.order is not None]
+    assert ordered
+    state = masked_state(state_of(dense), plan)
+    files = {form: export(dense, state, plan.edits, plan.pattern, form, tmp_path) for form in ("bf16", "two-four")}
+    assert files["two-four"].network == files["bf16"].network
+    assert files["two-four"].details["ordered"] == len(ordered)
+    assert files["two-four"].bytes < files["bf16"].bytes
+    assert digest(load(files["two-four"].path)) == files["bf16"].network

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from certify.deploy import macs
-from certify.deploy.merging import merge_tokens
+from certify.networks.merging import merge_tokens
 from certify.records import Refused
 
 # dense G, Linear %, attention %, 50 % k:n, 25 % k:n, ToMe entry / executed, 2:4 + ToMe entry / executed

@@ -250,3 +250,57 @@ def test_sizes_are_those_of_a_file_really_written(meta):
     # A compressed bf16 weight takes 9/16 of its dense bytes: half the values and 2 bits for each of them.
     assert found["dense"] - found["compressed"] == 2 * weights * 7 // 16
     assert found["compressed"] < found["on_disk"] < found["compressed"] + 20_000
+
+
+def test_the_last_table_names_every_way_to_run_a_cell(audited):
+    from certify.deploy.speed.overview import overview
+
+    found, _ = audited
+    columns, rows = overview(found)
+    assert columns[7:] == ("2:4 lying", "2:4 picky", "2:4 plain", "2:4 / best dense", "verdict")
+    assert [row[:3] for row in rows] == [("vit", 2, 0), ("vit", 2, 3)]
+    for row, cell in zip(rows, report.cells(found.endpoints), strict=True):
+        named = dict(zip(columns, row, strict=True))
+        assert named["2:4 picky"] == "-" and named["compiled"] == "-", "what did not run has no figure"
+        assert named["2:4 lying"] == "-", "a kernel with wrong products is not timed"
+        dense = max(row.images_per_s for row in cell if not row.sparse and row.images_per_s)
+        assert named["best dense"] == f"{dense:.1f}"
+        best = max(row.to_best_dense for row in cell if row.sparse and row.to_best_dense)
+        assert named["2:4 / best dense"] == f"{best:.3f}"
+        assert named["verdict"] == ("2:4 pays" if best > 1 else "run it dense")
+
+
+def test_published_ratios_survive_or_say_why_not(audited):
+    from dataclasses import replace
+
+    from certify.deploy.speed.overview import survivals
+
+    found, _ = audited
+    assert survivals(found) == [], "the small network was never published"
+    renamed = [replace(row, model="vit_base_patch16_224", merge=8) for row in found.endpoints if row.merge]
+    for ratio, words in ((0.9, "does not survive, its dense side held float32 weights"), (1.1, ": survives")):
+        rows = tuple(replace(row, to_best_dense=ratio if row.sparse else 1.0) for row in renamed)
+        said = survivals(replace(found, endpoints=rows))
+        assert len(said) == 6 and all(words in line for line in said)
+
+
+@pytest.mark.parametrize(("moments", "cells"), [(0, 0), (1, 0), (2, 1), (99, 2)])
+def test_no_cell_is_begun_after_the_limit(moments, cells, monkeypatch):
+    """A clock that ticks at every look: what was measured until the limit stays, the next call goes on from there."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(speed.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(gemm, "measure", lambda *args, **kwargs: [])
+    cell = endpoints.EndpointRow(model="vit", batch=2, merge=0, variant="bf16", mode="eager", sparse=False, status="measured")
+
+    def measured(model, name, *, merge, **kwargs):
+        from dataclasses import replace
+
+        return [replace(cell, merge=merge)], {}
+
+    monkeypatch.setattr(endpoints, "measure", measured)
+    model = import_timm().create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2).eval()
+    found = speed.audit(
+        speed.Report(status="measured", machine={}, ceilings=CEILINGS), model, "vit", input_size=(3, 32, 32), batches=[2],
+        merges=[0, 3], device=CPU, backends=FAKES, settings=endpoints.Settings(compile=False), stop=moments + 0.5,
+    )  # fmt: skip
+    assert len(found.endpoints) == cells

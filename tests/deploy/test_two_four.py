@@ -192,3 +192,48 @@ def test_published_sparsities(meta, name, published):
     names = (*block_linears(model), *heads) if heads else eligible_convs(model)
     total, zeros = _counts(model, names, 2, 4)
     assert -5e-7 <= published - zeros / total <= 100 / total + 5e-7
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.integers(1, 6),
+    groups=st.integers(1, 6),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16]),
+    seed=st.integers(0, 999),
+)
+def test_groups_in_another_order_of_inputs_come_back_in_the_stored_one(rows, groups, dtype, seed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ordered") / "model.safetensors"
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(4 * groups, generator=generator)
+    weight = torch.empty(rows, 4 * groups, dtype=dtype)
+    weight[:, order] = sparse(rows, 4 * groups, dtype, seed)
+    weight = weight.reshape(rows, groups, 2, 2)  # as a convolution
+    sizes = two_four.save({"w": weight}, path, compressed=["w"], orders={"w": order})
+    assert torch.equal(two_four.load(path)["w"].view(torch.int16), weight.view(torch.int16))
+    assert sizes.compressed == rows * groups * 4 + rows * ((groups + 1) // 2) + 4 * 4 * groups
+
+
+def test_an_order_is_verified_on_both_sides(tmp_path):
+    weight = torch.tensor([[1, 0, 2, 0, 3, 0, 4, 0]], dtype=torch.float16)
+    bunched = torch.tensor([0, 2, 4, 6, 1, 3, 5, 7])
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(Refused, match="group 0 of row 0 keeps 4 of 4"):
+        two_four.save({"w": weight}, path, compressed=["w"], orders={"w": bunched})
+    with pytest.raises(Refused, match="not a permutation of its 8 columns"):
+        two_four.save({"w": weight}, path, compressed=["w"], orders={"w": torch.zeros(8, dtype=torch.int64)})
+    two_four.save({"w": weight}, path, compressed=["w"])
+    plain = json.loads(metadata(path)["two_four"])
+    two_four.save({"w": weight}, path, compressed=["w"], orders={"w": torch.arange(8).flip(0)})
+    described = json.loads(metadata(path)["two_four"])
+    assert (plain["version"], described["version"]) == (1, 2), "a reader of version 1 must not take the columns as they lie"
+    parts = load_file(path)
+    save_file(parts | {"w::order": torch.zeros(8, dtype=torch.int32)}, path, metadata=metadata(path))
+    with pytest.raises(Refused, match="not a permutation"):
+        two_four.load(path)
+
+
+def metadata(path):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()

@@ -7,6 +7,7 @@ Report     the rows of all networks so far, kept in one JSON file, so that a lat
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -104,7 +105,7 @@ def static(report: Report, model: nn.Module, name: str, input_size: Sequence[int
         "projected": dense.of_layers(projected), "projected_layers": len(projected),
         "two_four_reduction": plain.reduction, "two_four_speedup": plain.speedup,
     }  # fmt: skip
-    tokens = _tokens(model, input_size)
+    tokens = macs.tokens_of(model, input_size)
     for convention in ("executed", "paper") if merge and tokens else ():
         merged = macs.with_merging(dense, merge, tokens=tokens[0], protected=tokens[1], convention=convention)  # type: ignore[arg-type]
         both = macs.sparse_execution(dense, merged, projected)
@@ -148,6 +149,7 @@ def audit(
     backends: Sequence[Backend] | None = None,
     random_weights: bool = True,
     save: Callable[[Report], None] = lambda report: None,
+    stop: float = math.inf,
 ) -> Report:
     """Measure one network and return the longer report; `save` is called after every cell, so that a cut loses little.
 
@@ -155,18 +157,21 @@ def audit(
     merges         : token merge counts; 0 is the network as it is. Networks without tokens are measured at 0 only.
     random_weights : the weights carry no meaning: fill them with random numbers and make 2:4 copies by magnitude. Else
                      they are the weights in question, and weights that are not 2:4 are refused: no speed is quoted.
+    stop           : `time.monotonic` value after which no cell is begun; the report then holds what was measured until then.
     Cells already in the report are not measured again.
     """
-    deadline = time.monotonic() + settings.budget_s
+    deadline = min(time.monotonic() + settings.budget_s, stop)
     found = [b for b in (available(device) if backends is None else backends) if b.name not in settings.skip]
     model = model.requires_grad_(False).to(device)
     if random_weights:
         endpoints.randomise(model, settings.seed)
     table = macs.count(model, input_size=input_size, name=name)
     names = endpoints.targets(model)
-    usable = [merge for merge in merges if not merge or _tokens(model, input_size)]
+    usable = [merge for merge in merges if not merge or macs.tokens_of(model, input_size)]
     for batch in batches:
         rows = [row for row in report.gemm if (row.model, row.batch) == (name, batch)]
+        if time.monotonic() > stop:
+            return report
         if not rows:
             for shape in gemm.shapes(table, names, batch):
                 rows += gemm.measure(
@@ -185,6 +190,8 @@ def audit(
         for merge in usable:
             if report.has(name, batch, merge):
                 continue
+            if time.monotonic() > stop:
+                return report
             cell, state = endpoints.measure(
                 model, name, batch=batch, merge=merge, input_size=input_size, backends=found, distrusted=wrong,
                 algorithms=tuned(rows), project_weights=random_weights, settings=settings, device=device,
@@ -230,12 +237,3 @@ def fastest(gains: Mapping[tuple[str, str, str], tuple[float, float]]) -> tuple[
 def write(report: Report, path: Path) -> None:
     """Write the report as JSON, whole or not at all."""
     write_json(path, json.loads(json.dumps(report.to_json())))
-
-
-def _tokens(model: nn.Module, input_size: Sequence[int]) -> tuple[int, int] | None:
-    """(tokens, prefix tokens) of a vision transformer at this input size, else None."""
-    embed, prefix = getattr(model, "patch_embed", None), getattr(model, "num_prefix_tokens", None)
-    patch = getattr(embed, "patch_size", None)
-    if patch is None or prefix is None or not isinstance(getattr(model, "blocks", None), nn.Sequential):
-        return None
-    return int(prefix) + (input_size[1] // patch[0]) * (input_size[2] // patch[1]), int(prefix)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from certify.deploy.macs import block_linears, eligible_convs
-from certify.deploy.merging import merge_tokens
 from certify.deploy.speed.backends import Backend, Unsupported, sparsify
 from certify.deploy.speed.lowering import lower
 from certify.deploy.speed.timing import Call, clocks, graphed, interleaved, reason
 from certify.deploy.two_four import project, verify
+from certify.networks.merging import merge_tokens
 from certify.records import Refused
 
 # Largest relative difference of the logits between 2:4 and dense runs of the same weights, both in bf16.

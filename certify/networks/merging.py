@@ -28,7 +28,7 @@ from certify.records import Refused
 def merge_tokens(model: nn.Module, r: int | Sequence[int], *, proportional: bool = True) -> nn.Module:
     """A copy of a timm VisionTransformer whose blocks merge tokens; `model` is untouched.
 
-    r            : tokens merged in each block (one number, or one per block), >= 0.
+    r            : see `schedule`.
     proportional : add the log of the token sizes to the attention scores.
     The copy has the same state_dict keys; `copy.blocks.r` records the schedule. r = 0 gives the dense function.
     Average pooling counts a merged token once. Refused: blocks that are not timm's pre-norm `Block` with `Attention`.
@@ -54,8 +54,9 @@ def merge_tokens(model: nn.Module, r: int | Sequence[int], *, proportional: bool
 
 
 def schedule(r: int | Sequence[int], depth: int) -> tuple[int, ...]:
-    """One merge count per block, from a constant or from a list of `depth` numbers >= 0."""
-    steps = (r,) * depth if isinstance(r, int) else tuple(int(step) for step in r)
+    """One merge count per block, from one number for all blocks or from `depth` numbers, all >= 0."""
+    steps = (r,) if isinstance(r, int) else tuple(int(step) for step in r)
+    steps = steps * depth if len(steps) == 1 else steps
     if len(steps) != depth:
         raise Refused(f"merge schedule: {len(steps)} numbers for {depth} blocks.")
     if min(steps, default=0) < 0:
@@ -163,7 +164,8 @@ class TokenMerging(nn.Module):
 def match(metric: Tensor, count: int, protected: int) -> tuple[Tensor, Tensor]:
     """The `count` best merges: positions (batch, count) of merged tokens (even) and of their receivers (odd).
 
-    metric : (batch, t, d). Needs count <= (t - protected) // 2; the first `protected` tokens take no part.
+    metric : (batch, t, d). Needs count <= (t - protected) // 2; the first `protected` tokens take no part. Which of two equal
+             similarities wins is left to torch.
     """
     unit = F.normalize(metric.float(), dim=-1)
     scores = unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)
@@ -171,7 +173,7 @@ def match(metric: Tensor, count: int, protected: int) -> tuple[Tensor, Tensor]:
     scores[:, : (protected + 1) // 2, :] = -torch.inf
     scores[:, :, : protected // 2] = -torch.inf
     best, partner = scores.max(dim=-1)
-    chosen = best.argsort(dim=-1, descending=True, stable=True)[:, :count]
+    chosen = best.topk(count, dim=-1).indices
     return 2 * chosen, 2 * partner.gather(1, chosen) + 1
 
 
@@ -182,9 +184,10 @@ def merge(x: Tensor, size: Tensor, source: Tensor, target: Tensor) -> tuple[Tens
     Sums run in float32. On a GPU the order of the sums into one target is not fixed, hence neither is the last bit.
     """
     batch, tokens, width = x.shape
-    alive = torch.ones(batch, tokens, dtype=torch.bool, device=x.device).scatter(1, source, False)
-    # Stable sort of the flags puts survivors first, in their old order: a fixed output shape without a mask lookup.
-    kept = alive.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, : tokens - source.shape[1]]
+    # Survivors come first, in their old order: all keys differ, and ONNX knows topk but no stable sort.
+    place = torch.arange(tokens, device=x.device).expand(batch, tokens)
+    keys = (tokens - place).scatter(1, source, 0)
+    kept = keys.topk(tokens - source.shape[1], dim=1).indices
     mass = x.float() * size[..., None]
     wide = (batch, source.shape[1], width)
     mass = mass.scatter_add(1, target[..., None].expand(wide), mass.gather(1, source[..., None].expand(wide)))

@@ -3,9 +3,21 @@
 import pytest
 import torch
 
-from certify.deploy import merging
+from certify.networks import merging
+from certify.networks.loading import build
 from certify.networks.vision import import_timm
 from certify.records import Refused
+from certify.records.recipe import ModelRecipe
+
+
+@pytest.fixture
+def vit():
+    """Two heads and three blocks on 4 x 4 patches of 8: 17 tokens; random, eval mode."""
+    torch.manual_seed(0)
+    model = import_timm().create_model(
+        "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=64, depth=3, num_heads=2, num_classes=10
+    )
+    return model.eval().requires_grad_(False)
 
 
 def test_r_zero_is_the_dense_network(vit):
@@ -129,9 +141,9 @@ def test_runs_in_bfloat16(vit):
     assert out.dtype == torch.bfloat16 and out.isfinite().all()
 
 
-def test_refusals(meta):
+def test_refusals():
     with pytest.raises(Refused, match="timm VisionTransformer"):
-        merging.merge_tokens(meta("resnet18"), 4)
+        merging.merge_tokens(build(ModelRecipe("resnet18"), meta=True), 4)
     timm = import_timm()
     post = timm.models.vision_transformer.ResPostBlock
     with torch.device("meta"):
