@@ -61,8 +61,8 @@ def units_of(
         chosen = np.arange(len(before))
         if len(before) > tokens:
             chosen = np.sort(np.random.default_rng([seed, index]).choice(len(before), tokens, replace=False))
-        incoming = network.get_parameter(f"{writer}.weight").detach().double().numpy()[mask]
-        outgoing = network.get_parameter(f"{reader}.weight").detach().double().numpy()[:, mask]
+        # of the network as it is: what a removed unit of the next layer reads does not count
+        incoming, outgoing = (weights[f"{name}.weight"].double().numpy() for name in (writer, reader))
         norms = np.linalg.norm(incoming, axis=1), np.linalg.norm(outgoing, axis=0)
         answers = slopes[index] if taylor else np.full(int(mask.sum()), np.nan)
         found.append(Units(before[chosen], after[chosen], *norms, answers, seed + 1000 * index))

@@ -174,7 +174,7 @@ def _planted(network: nn.Module, kind: str, planted: str, seed: int, generator: 
 
 STUDY = Study(
     name="spectral-distortion",
-    version=1,
+    version=2,
     run=run,
     parameters={"network": str, "seed": int, "epochs": int, "sparsity": float, "arm": str, "protocol": str},
     grid_path=Path(__file__).with_suffix(".toml"),

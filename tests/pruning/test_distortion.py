@@ -139,7 +139,6 @@ def test_words_that_are_none_are_refused():
 
 
 def test_approximate_neighbours_agree_with_exact_ones():
-    pytest.importorskip("hnswlib")
     columns = directions(states(300, 100), "pearson")
     exact = neighbour_graph(distances(columns, "pearson"), k=10).weights
     found = approximate_graph(columns, k=10)
@@ -149,8 +148,8 @@ def test_approximate_neighbours_agree_with_exact_ones():
 
 
 def test_without_the_package_approximate_neighbours_say_so(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "hnswlib", None)
-    with pytest.raises(Usage, match="hnswlib"):
+    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
+    with pytest.raises(Usage, match="faiss"):
         approximate_graph(directions(states(20), "pearson"))
 
 

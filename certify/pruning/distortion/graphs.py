@@ -20,6 +20,8 @@ SIMILARITIES = ("pearson", "cosine", "euclid", "abs")
 WEIGHTS = ("unit", "corr", "gauss")
 TIES = ("index", "all")
 NEIGHBOURS = 10
+# Of the approximate search: links a node, and candidates kept while it is built and asked.
+LINKS, BREADTH = 16, 200
 # Least weight of an edge: a tree edge between opposite neurons must still connect.
 LEAST = 1e-6
 # A neuron is constant where its standard deviation is at most this times max(1, |mean|).
@@ -152,27 +154,25 @@ def _weigh(lengths: np.ndarray, weight: str, middle: float) -> np.ndarray:
 
 
 def approximate_graph(columns: np.ndarray, *, k: int = NEIGHBOURS, weight: str = "unit") -> Graph:
-    """`neighbour_graph` without the table of all distances, neighbours by hnswlib.
+    """`neighbour_graph` without the table of all distances, neighbours by faiss (HNSW).
 
     columns : (N, n) of `directions` by pearson or cosine. Memory n (N + 2 k) numbers instead of n^2. Pieces of that graph are
               joined by the nearest pair of each and what is joined already; the spanning tree's other edges are left out.
     """
     try:
-        import hnswlib  # type: ignore[import-not-found]
+        import faiss
     except ImportError:
-        raise Usage("approximate neighbours need the package hnswlib (extra `neighbours`); or use exact ones") from None
+        raise Usage("approximate neighbours need the package faiss-cpu (extra `neighbours`); or use exact ones") from None
     n = columns.shape[1]
-    index: Any = hnswlib.Index(space="ip", dim=len(columns))
-    index.init_index(max_elements=n, ef_construction=200, M=16, random_seed=0)
-    index.add_items(columns.T, num_threads=1)
-    index.set_ef(max(100, 4 * k))
-    labels, found = index.knn_query(columns.T, k=k + 1, num_threads=1)
-    rows = np.repeat(np.arange(n), k + 1)
-    cols, lengths = labels.ravel().astype(np.int64), np.maximum(2.0 * found.ravel().astype(np.float64), 0.0)
-    other = rows != cols
-    p, q, lengths = (np.concatenate([a[other], b[other]]) for a, b in ((rows, cols), (cols, rows), (lengths, lengths)))
-    _, first = np.unique(p * n + q, return_index=True)
-    p, q = p[first], q[first]
+    index: Any = faiss.IndexHNSWFlat(len(columns), LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction, index.hnsw.efSearch = BREADTH, max(BREADTH, 4 * k)
+    rows32 = np.ascontiguousarray(columns.T, dtype=np.float32)
+    index.add(rows32)
+    _, labels = index.search(rows32, k + 1)
+    rows, cols = np.repeat(np.arange(n), k + 1), labels.ravel().astype(np.int64)
+    other = (rows != cols) & (cols >= 0)
+    pairs = np.unique(np.concatenate([rows[other] * n + cols[other], cols[other] * n + rows[other]]))
+    p, q = pairs // n, pairs % n
 
     def length_of(one: np.ndarray, two: np.ndarray) -> np.ndarray:
         return np.maximum(2.0 - 2.0 * np.einsum("ij,ij->j", columns[:, one], columns[:, two]), 0.0)

@@ -25,7 +25,7 @@ from certify.pruning.distortion.graphs import (
 from certify.pruning.distortion.pencils import edge_scores
 from certify.records import Refused, Usage
 
-# Above so many units neighbours are approximate where the package for it is installed.
+# Above so many units neighbours are approximate: the table of all distances would take a gigabyte.
 EXACT_NEIGHBOURS = 10_000
 
 
