@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -153,3 +153,21 @@ class _Draw:
     def states(self) -> np.ndarray:
         assert self.rows is not None
         return np.stack(self.rows)
+
+
+def fold_constants(model: nn.Module, constants: Mapping[str, Mapping[int, float]]) -> nn.Module:
+    """A copy in which units of known constant value can go without a trace: b_next += W_out[:, j] c_j.
+
+    constants : reader -> unit -> value, as the facts of a `neurons` plan name them. The copy with these units removed equals the
+                model wherever the units have these values, to rounding; elsewhere it does not. A reader without a bias is refused.
+    Source: methods/spectral-distortion.md 1.2.
+    """
+    folded = copy.deepcopy(model)
+    for reader, values in constants.items():
+        layer = folded.get_submodule(reader)
+        if not isinstance(layer, nn.Linear) or layer.bias is None:
+            raise Refused(f"{reader}: it has no bias that could take up a constant; give it one, or leave its constant units in")
+        with torch.no_grad():
+            for unit, value in values.items():
+                layer.bias += layer.weight[:, unit] * value
+    return folded

@@ -10,6 +10,7 @@ from certify.pruning import emp, neurons
 from certify.pruning.allocation import budgets, swaps
 from certify.pruning.layout import Layout
 from certify.pruning.method import Method, Request, Scores
+from certify.pruning.ranking import method as ranked
 from certify.pruning.structured import cast
 from certify.pruning.structured.orders import LAYOUTS, ORDERS, layout_of
 from certify.pruning.unstructured import magnitude, obs, rmt, seb, ser
@@ -17,7 +18,7 @@ from certify.records import Evidence, Plan, Refused, Target, Usage, parse_patter
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for family in (magnitude, obs, cast, budgets, swaps, emp, neurons, seb, ser, rmt)
+    for family in (magnitude, obs, cast, budgets, swaps, emp, neurons, ranked, seb, ser, rmt)
     for method in family.METHODS
 }
 REMAINDERS = ("skip", "error", "pad")

@@ -86,7 +86,7 @@ def plant(network: nn.Module, kind: str, share: float, generator: np.random.Gene
     """A network of the same function with redundant units in every hidden layer, and which ones they are.
 
     twins    : copies of some units; each pair shares the outgoing weights, half and half. Both are planted.
-    silent   : units with incoming weights of others, shuffled among them, that almost nothing reads (1e-9 of their outgoing ones).
+    silent   : units with incoming weights of others, shuffled among them, read with 1e-9 of their outgoing ones.
     opposite : pairs of such copies with outgoing weights w and -w: removable together, not singly.
     share    : planted units over units.
     Returns the widened network and (units,) bool a layer. Logits agree to rounding (silent: to 1e-6).

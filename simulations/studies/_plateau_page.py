@@ -11,6 +11,8 @@ import numpy as np
 from scipy.stats import binomtest, norm
 from statsmodels.stats.multitest import multipletests
 
+from certify.pruning.ranking.complexity import measure, runs
+from certify.pruning.ranking.features import Layer, feature
 from certify.theory.binomial import hoeffding_gap_upper, noise_maximum
 from simulations.studies._page import COLOURS, GROUND, INK, Array, Results, standard_error, table
 from simulations.studies._protocol import (
@@ -79,6 +81,9 @@ def secondary_lines(results: Results, protocol: Protocol) -> list[str]:
         "## Dose: iterates of the logistic map",
         "",
         *_dose(results, protocol),
+        "## Measured complexity of the features",
+        "",
+        *_complexity(results, protocol),
         "## All arms",
         "",
         *_arms(results),
@@ -138,9 +143,9 @@ def _optimism(results: Results) -> list[str]:
     head += ("predicted", "independent (SEL-T8)", "bound at 95 %", "distinct masks")
     about = (
         "Gains are over the plateau's mask on the same images, in points. Predicted: the best of as many networks that are no "
-        "better than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the root of "
-        "that share over 350. Masks that share channels are correlated, so this is an upper reference; networks with independent "
-        "errors would give the next column."
+        "better than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the "
+        "root of that share over 350. Masks that share channels are correlated, so this is an upper reference where the arm gains "
+        "nothing real; networks with independent errors would give the next column."
     )
     return [about, "", *table(head, rows)]
 
@@ -275,6 +280,40 @@ def _factorial(results: Results, protocol: Protocol) -> list[str]:
 def _mean_of(part: Results, arms: Sequence[str]) -> dict[int, float]:
     columns = [_by_seed(part.where(arm=arm), "test") for arm in arms]
     return {seed: float(np.mean([column[seed] for column in columns])) for seed in set.intersection(*map(set, columns))}
+
+
+def _complexity(results: Results, protocol: Protocol) -> list[str]:
+    """Of the features that need no network, by seed: levels are measured, not assigned."""
+    width = 192
+    seeds = sorted(set(results["seed"].tolist()))
+    rows = []
+    for name in ("A1", "A2", "A3", *REAL, *NULLS, "G", *DOSE):
+        found = []
+        for seed in seeds:
+            layer = Layer(np.arange(width, dtype=np.float64), sparsity=0.7, chaos=seed, noise=seed)
+            along = feature(name, layer)
+            found.append((measure(along), runs(along, 0.7)))
+        levels = [complexity.level for complexity, _ in found]
+        degrees = [[complexity.degree[place] for complexity, _ in found] for place in range(3)]
+        rhos, high = ([getattr(complexity, key) for complexity, _ in found] for key in ("rho", "high"))
+        counts = [count for _, count in found]
+        row = [name, "/".join(str(levels.count(level)) for level in range(3)), *(_range(column) for column in degrees)]
+        rows.append([*row, _range(counts), float(np.mean(np.abs(rhos))), float(np.mean(high))])
+    head = (
+        "feature",
+        "seeds at level 0/1/2",
+        "D at .05",
+        "D at .1",
+        "D at .2",
+        "runs at 70 %",
+        "mean |rho|",
+        "energy above a quarter",
+    )
+    return [f"On {width} ranks, least to most over the seeds of this table.", "", *table(head, rows)]
+
+
+def _range(values: Sequence[int]) -> str:
+    return str(min(values)) if min(values) == max(values) else f"{min(values)}-{max(values)}"
 
 
 def _dose(results: Results, protocol: Protocol) -> list[str]:

@@ -153,17 +153,18 @@ def _damage(results: Results) -> list[str]:
         f"seeds below {RELIABLE}",
     )
     about = (
-        "Damage is the rise of the cross-entropy on held-out images when one unit is set to 0. Partial: ranks of RMS, std, magnitude "
-        "and contribution are taken out. Matched pairs: units of one 5 % bin of contribution, opposite thirds of the score; half is "
-        f"chance. A network whose score agrees between halves of its calibration images by less than {RELIABLE} is limited by noise."
+        "Damage is the rise of the cross-entropy on held-out images when one unit is set to 0. Partial: ranks of RMS, std, "
+        "magnitude and contribution are taken out. Matched pairs: units of one 5 % bin of contribution, opposite thirds of the "
+        "score; half is chance. A network whose score agrees between halves of its calibration images by less than "
+        f"{RELIABLE} is limited by noise."
     )
     return [about, "", *table(head, rows)]
 
 
 def _planted(results: Results) -> list[str]:
     lines = [
-        "AUC of each score for planted units, mean over layers and seeds: 1 finds them all, .5 is blind. Twins: the spectral score "
-        "gives equal ones to both (SSD-T6). Silent units differ in outgoing weights alone, which it cannot see (SSD-T5).",
+        "AUC of each score for planted units, mean over layers and seeds: 1 finds them all, .5 is blind. Twins: the spectral "
+        "score gives equal ones to both (SSD-T6). Silent units differ in outgoing weights alone, which it cannot see (SSD-T5).",
         "",
     ]
     for network in sorted(set(results["network"])):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from certify.networks.gathering import gather
+from certify.networks.hidden import fold_constants
 from certify.networks.masking import apply
 from certify.networks.targets import describe
 from certify.networks.vision import import_timm
@@ -94,6 +95,27 @@ def test_removed_units_stay_removed_and_count():
     assert (~mask_of(late, "3").any(axis=0)).sum() == 12
 
 
+def test_constant_units_go_first_and_folding_them_leaves_no_trace():
+    model = mlp()
+    with torch.no_grad():
+        model[1].weight[[2, 9]] = 0.0
+        model[1].bias[[2, 9]] = torch.tensor([0.75, -1.0])  # constant, and dead
+    plan = made(model, 2 / 24, score="random")
+    constants = {reader: facts.get("constant", {}) for reader, facts in plan.facts["units"].items()}
+    assert constants["3"] == {"2": 0.75, "9": 0.0} and (~mask_of(plan, "3").any(axis=0)).nonzero()[0].tolist() == [2, 9]
+    values = {"3": {int(unit): value for unit, value in constants["3"].items()}}
+    folded = fold_constants(model, values)
+    for network in (model, folded):
+        network[3].weight.data[:, [2, 9]] *= torch.tensor([1.0 if network is model else 0.0, 0.0])
+    assert torch.allclose(folded(IMAGES), model(IMAGES), atol=1e-5)
+    unfolded = mlp()
+    unfolded.load_state_dict(model.state_dict())
+    unfolded[3].weight.data[:, [2, 9]] = 0.0
+    assert not torch.allclose(unfolded(IMAGES), model(IMAGES), atol=1e-3)
+    with pytest.raises(Refused, match="no bias"):
+        fold_constants(nn.Sequential(nn.Linear(2, 2, bias=False)), {"0": {0: 1.0}})
+
+
 def test_bad_requests_get_one_sentence():
     with pytest.raises(Usage, match="do not divide"):
         made(vit(), unit="heads", width=5)
@@ -111,3 +133,42 @@ def test_bad_requests_get_one_sentence():
     with pytest.raises(Usage, match="no neurons"):
         prune(describe(mlp()), evidence, name="p", method="neurons", sparsity=0.5)
     assert METHODS["neurons"].needed({"score": "taylor"}) == ("states", "taylor")
+
+
+def by_rank(model: nn.Module, sparsity: float = 0.5, **options: Any) -> Plan:
+    evidence = gather(model, describe(model), lambda: [IMAGES], split="b" * 64, parts=("states", "taylor"), labels=LABELS)
+    return prune(describe(model), evidence, name="p", method="ranked", sparsity=sparsity, options=options)
+
+
+@pytest.mark.parametrize("score", ["mean", "l2", "minmax", "act", "wanda", "taylor"])
+def test_monotone_features_of_a_base_give_one_plan(score):
+    plans = [by_rank(mlp(), score=score, features=features) for features in ("A1=1", "A2=0.5", "A1=0.2,A2=1,A3=3", "F0=1")]
+    for plan in plans:
+        assert all(fact["differs_from_base"] == 0 and fact["runs"] == 1 for fact in plan.facts["units"].values())
+        for one, other in zip(plan.edits, plans[0].edits, strict=True):
+            assert np.array_equal(one.kept, other.kept)
+    bump = by_rank(mlp(), score=score, features="A1=0.1,F1=1")
+    assert any(fact["differs_from_base"] for fact in bump.facts["units"].values())
+
+
+def test_scaling_a_base_inside_layers_changes_no_layer_and_may_change_a_pool():
+    plain, scaled = by_rank(vit(), score="mean"), by_rank(vit(), score="minmax")
+    assert all(np.array_equal(one.kept, other.kept) for one, other in zip(plain.edits, scaled.edits, strict=True))
+    pooled = by_rank(vit(), allocation="global", features="D1=1")
+    counts = [mask_of(pooled, f"blocks.{block}.mlp.fc2").any(axis=0).sum() for block in (0, 1)]
+    assert sum(counts) == 96
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"score": "gut"}, "score"),
+        ({"features": "A1"}, "NAME=WEIGHT"),
+        ({"features": "A1=nan"}, "not finite"),
+        ({"features": "Z=1"}, "none of"),
+        ({"allocation": "row"}, "allocation"),
+    ],
+)
+def test_bad_rankings_get_one_sentence(options, words):
+    with pytest.raises(Usage, match=words):
+        by_rank(mlp(), **options)

@@ -137,7 +137,7 @@ def _joined(
     """The graph of both edge lists. rows, cols: every neighbour edge in both directions."""
     alone = coo_matrix((np.ones(len(rows)), (rows, cols)), shape=(n, n)).tocsr()
     pieces = int(connected_components(alone, directed=False)[0])
-    new = np.asarray(alone[tree[:, 0], tree[:, 1]]).ravel() == 0
+    new = ~np.isin(tree[:, 0] * n + tree[:, 1], rows * n + cols)
     ends = tree[new]
     p, q = np.concatenate([rows, ends[:, 0], ends[:, 1]]), np.concatenate([cols, ends[:, 1], ends[:, 0]])
     added = length_of(ends[:, 0], ends[:, 1])
