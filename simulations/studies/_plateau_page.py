@@ -144,8 +144,8 @@ def _optimism(results: Results) -> list[str]:
     about = (
         "Gains are over the plateau's mask on the same images, in points. Predicted: the best of as many networks that are no "
         "better than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the "
-        "root of that share over 350. Masks that share channels are correlated, so this is an upper reference where the arm gains "
-        "nothing real; networks with independent errors would give the next column."
+        "root of that share over 350. Masks that share channels are correlated, so this is an upper reference where the arm "
+        "gains nothing real; networks with independent errors would give the next column."
     )
     return [about, "", *table(head, rows)]
 

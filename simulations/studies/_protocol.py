@@ -352,8 +352,8 @@ def sentence(judged: Judged, protocol: Protocol, scale: float = 100.0, unit: str
         f"p {_p(found.p)}, after Holm {_p(judged.adjusted)}, signed ranks {_p(found.wilcoxon)}; d_z {shown(found.d_z)};",
         f"above 0 on {100 * found.above:.0f} % of {found.seeds} seeds.",
     ]
-    if math.isfinite(least):
-        parts.append(f"With this spread an effect of {least:.2g} {unit} is found with probability {POWER:g}.")
+    if math.isfinite(least) and hypothesis.test != "equivalent":
+        parts.append(f"With this spread a mean {least:.2g} {unit} beyond the claim's edge is found with probability {POWER:g}.")
     return " ".join([*parts, _change(judged, protocol, claimed, unit)])
 
 
