@@ -159,7 +159,7 @@ def fold_constants(model: nn.Module, constants: Mapping[str, Mapping[int, float]
     """A copy in which units of known constant value can go without a trace: b_next += W_out[:, j] c_j.
 
     constants : reader -> unit -> value, as the facts of a `neurons` plan name them. The copy without these units equals the
-                model wherever the units have these values, to rounding; elsewhere it does not. A reader without a bias is refused.
+                model wherever they have these values, to rounding; elsewhere it does not. A reader without a bias is refused.
     Source: methods/spectral-distortion.md 1.2.
     """
     folded = copy.deepcopy(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proofs_check.mutation import bounds, deploying, laws, objectives, pruning, roads, scores
+from proofs_check.mutation import bounds, deploying, laws, objectives, pruning, roads, scores, units
 from proofs_check.mutation.edit import Edit
 
 EDITS: tuple[Edit, ...] = (
@@ -13,4 +13,5 @@ EDITS: tuple[Edit, ...] = (
     *pruning.EDITS,
     *roads.EDITS,
     *deploying.EDITS,
+    *units.EDITS,
 )

@@ -90,8 +90,8 @@ class Scored:
     def order(self, *, reverse: bool = False) -> np.ndarray:
         """Units in the order of removal: gone, constant, by score; of equal ones the smaller contribution, then the earlier."""
         score = np.nan_to_num(-self.scores if reverse else self.scores)
-        first = np.where(self.gone, 0, np.where(self.constant, 1, 2))
-        return np.lexsort((np.arange(len(score)), self.fallback, score, first))
+        gone_first = np.where(self.gone, 0, np.where(self.constant, 1, 2))
+        return np.lexsort((np.arange(len(score)), self.fallback, score, gone_first))
 
 
 def score_units(units: Units, score: str, settings: Settings | None = None) -> Scored:
