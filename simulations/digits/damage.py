@@ -44,7 +44,7 @@ def ablation_damage(network: nn.Module, batch: Tensor, labels: np.ndarray, means
 
 
 def _loss(network: nn.Module, weights: dict[str, Tensor], batch: Tensor, labels: np.ndarray) -> float:
-    logits = functional_call(network, weights, (batch,)).double().numpy()
+    logits = functional_call(network, weights, (batch.to(next(network.parameters()).device),)).double().cpu().numpy()
     return float(-log_probabilities(logits, labels)[0].mean())
 
 
@@ -104,7 +104,7 @@ def plant(network: nn.Module, kind: str, share: float, generator: np.random.Gene
             outgoing[:, chosen] /= 2
             planted = np.concatenate([np.isin(np.arange(width), chosen.numpy()), np.ones(len(chosen), dtype=bool)])
         elif kind in PLANTED:
-            columns = torch.from_numpy(generator.permuted(incoming[chosen].numpy(), axis=0))
+            columns = torch.from_numpy(generator.permuted(incoming[chosen].cpu().numpy(), axis=0)).to(incoming.device)
             added, shift = columns, bias[chosen]
             reads = outgoing[:, chosen[torch.from_numpy(generator.permutation(len(chosen)))]]
             reads = 1e-9 * reads if kind == "silent" else reads

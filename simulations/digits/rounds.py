@@ -17,13 +17,13 @@ from certify.pruning.neurons import keep_units
 from simulations.digits.hidden import PerLayer, cut_weights, hidden_layers
 from simulations.digits.measure import images
 
-TOKENS, BATCH = 2048, 100
+IMAGES, TOKENS, BATCH = 1000, 2048, 100
 
 
 def calibration(kind: str) -> tuple[Tensor, np.ndarray]:
-    """Images of the train and calibration splits with their labels: what scores may see."""
+    """At most IMAGES images of the train and calibration splits with their labels: what scores may see."""
     parts = [images(purpose, kind) for purpose in ("train", "calibration")]
-    return torch.cat([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    return torch.cat([part[0] for part in parts])[:IMAGES], np.concatenate([part[1] for part in parts])[:IMAGES]
 
 
 def units_of(
@@ -42,16 +42,17 @@ def units_of(
     read: dict[str, list[Tensor]] = {reader: [] for _, reader in layers}
     handles = [network.get_submodule(w).register_forward_hook(lambda m, i, o, w=w: written[w].append(o)) for w, _ in layers]
     handles += [network.get_submodule(r).register_forward_pre_hook(lambda m, i, r=r: read[r].append(i[0])) for _, r in layers]
-    weights = cut_weights(network, kept)
+    weights, device = cut_weights(network, kept), next(network.parameters()).device
     slopes = [np.zeros(int(mask.sum())) for mask in kept]
     try:
         for part, truth in zip(batch.split(BATCH), torch.from_numpy(labels).split(BATCH), strict=True):
             with torch.set_grad_enabled(taylor):
-                loss = F.cross_entropy(functional_call(network, weights, (part.clone().requires_grad_(taylor),)), truth)
+                seen = part.to(device).clone().requires_grad_(taylor)
+                loss = F.cross_entropy(functional_call(network, weights, (seen,)), truth.to(device))
             if taylor:
                 states = [read[reader][-1] for _, reader in layers]
                 for index, (state, slope) in enumerate(zip(states, torch.autograd.grad(loss, states), strict=True)):
-                    slopes[index] += (state * slope).detach().double().reshape(-1, state.shape[-1]).sum(0).abs().numpy()
+                    slopes[index] += (state * slope).detach().double().reshape(-1, state.shape[-1]).sum(0).abs().cpu().numpy()
     finally:
         for handle in handles:
             handle.remove()
@@ -62,7 +63,7 @@ def units_of(
         if len(before) > tokens:
             chosen = np.sort(np.random.default_rng([seed, index]).choice(len(before), tokens, replace=False))
         # of the network as it is: what a removed unit of the next layer reads does not count
-        incoming, outgoing = (weights[f"{name}.weight"].double().numpy() for name in (writer, reader))
+        incoming, outgoing = (weights[f"{name}.weight"].double().cpu().numpy() for name in (writer, reader))
         norms = np.linalg.norm(incoming, axis=1), np.linalg.norm(outgoing, axis=0)
         answers = slopes[index] if taylor else np.full(int(mask.sum()), np.nan)
         found.append(Units(before[chosen], after[chosen], *norms, answers, seed + 1000 * index))
@@ -70,7 +71,7 @@ def units_of(
 
 
 def _table(parts: Sequence[Tensor]) -> np.ndarray:
-    return np.concatenate([part.detach().double().reshape(-1, part.shape[-1]).numpy() for part in parts])
+    return np.concatenate([part.detach().double().reshape(-1, part.shape[-1]).cpu().numpy() for part in parts])
 
 
 def remove_in_rounds(

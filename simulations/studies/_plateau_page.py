@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from certify.pruning.ranking.complexity import measure, runs
 from certify.pruning.ranking.features import Layer, feature
 from certify.theory.binomial import hoeffding_gap_upper, noise_maximum
+from simulations.digits.networks import KINDS
 from simulations.studies._page import COLOURS, GROUND, INK, Array, Results, standard_error, table
 from simulations.studies._protocol import (
     Contrast,
@@ -29,7 +30,6 @@ from simulations.studies._protocol import (
 REAL, NULLS = ("B1", "B2", "B3", "C1", "C2"), ("N1", "N2", "N3")
 LEVELS = {"A1": 0, "B": 1, "C": 2}
 DOSE = tuple(f"F{t}" for t in range(7))
-SEARCH_IMAGES, TEST_IMAGES = 350, 547
 POINTS = 100.0
 
 
@@ -133,19 +133,21 @@ def _optimism(results: Results) -> list[str]:
             gains = [[values[seed] - plain[seed] for seed in values] for values, plain in ((seen, base[0]), (unseen, base[1]))]
             gap = np.array([(seen[seed] - base[0][seed]) - (unseen[seed] - base[1][seed]) for seed in seen])
             candidates = round(float(arm["distinct"].mean()))
-            rate, apart = float(arm["test"].mean()), float(np.mean(arm["gained"] + arm["lost"])) / TEST_IMAGES
+            images = int(KINDS[network].splits.tuning)
+            rate = float(arm["test"].mean())
+            apart = float(np.mean(arm["gained"] + arm["lost"])) / KINDS[network].splits.certification
             row = [network, sparsity, name, *(float(np.mean(gain)) * POINTS for gain in gains)]
             row += [float(gap.mean()) * POINTS, standard_error(gap) * POINTS]
-            row += [normal_maximum(candidates) * math.sqrt(apart / SEARCH_IMAGES) * POINTS]
-            row += [noise_maximum(candidates, SEARCH_IMAGES, rate) * POINTS]
-            rows.append((*row, hoeffding_gap_upper(candidates, SEARCH_IMAGES, 0.05) * POINTS, candidates))
+            row += [normal_maximum(candidates) * math.sqrt(apart / images) * POINTS]
+            row += [noise_maximum(candidates, images, rate) * POINTS]
+            rows.append((*row, hoeffding_gap_upper(candidates, images, 0.05) * POINTS, candidates))
     head = ("network", "sparsity", "noise", "gain, search images", "gain, test images", "difference", "standard error")
     head += ("predicted", "independent (SEL-T8)", "bound at 95 %", "distinct masks")
     about = (
         "Gains are over the plateau's mask on the same images, in points. Predicted: the best of as many networks that are no "
         "better than the plateau's and differ from it on as many test images as the chosen one does, E max of normals times the "
-        "root of that share over 350. Masks that share channels are correlated, so this is an upper reference where the arm "
-        "gains nothing real; networks with independent errors would give the next column."
+        "root of that share over the images. Masks that share channels are correlated, so this is an upper reference where the "
+        "arm gains nothing real; networks with independent errors would give the next column."
     )
     return [about, "", *table(head, rows)]
 

@@ -158,6 +158,18 @@ def load_protocol(path: Path) -> Protocol:
     return protocol
 
 
+def protocol_of(results: Results, usual: Path) -> Protocol:
+    """The protocol on file that the results name; exploratory ones are shown by the study's usual one."""
+    named = set(results["protocol"])
+    if named == {EXPLORATORY}:
+        return load_protocol(usual)
+    known = [load_protocol(path) for path in sorted(usual.parent.glob(f"{usual.stem}*.toml"))]
+    found = [protocol for protocol in known if protocol.digest in named]
+    if len(named) != 1 or not found:
+        raise Refused(f"results made under {', '.join(sorted(named))}; on file are {', '.join(each.digest for each in known)}")
+    return found[0]
+
+
 def _rule(entry: Mapping[str, Any]) -> Rule:
     lists = {key: tuple(names) for key, names in entry.items() if key != "word"}
     if not lists:

@@ -21,7 +21,7 @@ from simulations.digits.hidden import Measured, PerLayer, base_scores
 from simulations.engine.study import Scalar, Study
 from simulations.studies._page import Results, command, write
 from simulations.studies._plateau_page import confirmatory_lines, draw, secondary_lines
-from simulations.studies._protocol import EXPLORATORY, confirmatory, load_protocol
+from simulations.studies._protocol import EXPLORATORY, confirmatory, protocol_of
 
 FOLDER = Path("reports/studies")
 PROTOCOL = Path(__file__).parent / "protocols" / "selection-plateau.toml"
@@ -144,7 +144,7 @@ STUDY = Study(
 
 def page(results: Results, folder: Path) -> list[Path]:
     """Write selection-plateau.md and .svg of confirmatory results; exploratory ones go into a page of their own."""
-    protocol = load_protocol(PROTOCOL)
+    protocol = protocol_of(results, PROTOCOL)
     if set(results["protocol"]) == {EXPLORATORY}:
         lines = [
             "Seeds below 100, looked at while the study was built. Nothing here supports a claim.",

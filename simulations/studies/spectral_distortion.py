@@ -34,7 +34,7 @@ from simulations.digits.networks import samples, splits, trained
 from simulations.digits.rounds import calibration, parameter_masks, remove_in_rounds, units_of
 from simulations.engine.study import Scalar, Study
 from simulations.studies._page import Results, command, write
-from simulations.studies._protocol import EXPLORATORY, confirmatory, load_protocol
+from simulations.studies._protocol import EXPLORATORY, confirmatory, protocol_of
 from simulations.studies._spectral_page import confirmatory_lines, draw, secondary_lines
 
 FOLDER = Path("reports/studies")
@@ -118,7 +118,7 @@ def _recovered(network: nn.Module, kind: str, kept: PerLayer, seed: int, test: M
     for name, mask in masks.items():
         tuned.get_parameter(name).data[~mask] = 0.0
     fit(tuned, samples(kind), splits(kind).indices["train"], RECOVERY, seed=seed, state=None, masks=masks)
-    logits = tuned(test.batch).double().detach().numpy()
+    logits = tuned(test.batch).double().detach().cpu().numpy()
     return float(np.mean(logits.argmax(axis=1) == test.labels))
 
 
@@ -157,7 +157,8 @@ def _planted(network: nn.Module, kind: str, planted: str, seed: int, generator: 
     """Mean AUC over layers of every score on a network of the same function with planted units."""
     wide, marks = plant(network, planted, PLANTED_SHARE, generator)
     batch, labels = calibration(kind)
-    before, after = (each(batch).double().detach().numpy() for each in (network, wide))
+    seen = batch.to(next(network.parameters()).device)
+    before, after = (each(seen).double().detach().cpu().numpy() for each in (network, wide))
     full = [np.ones(len(mark), dtype=bool) for mark in marks]
     layers = units_of(wide, full, batch, labels, seed=seed, taylor=True)
     found = {"drift": float(np.abs(before - after).max())}
@@ -184,7 +185,7 @@ STUDY = Study(
 
 def page(results: Results, folder: Path) -> list[Path]:
     """Write spectral-distortion.md and .svg of confirmatory results; exploratory ones go into a page of their own."""
-    protocol = load_protocol(PROTOCOL)
+    protocol = protocol_of(results, PROTOCOL)
     if set(results["protocol"]) == {EXPLORATORY}:
         lines = ["Seeds below 100, looked at while the study was built. Nothing here supports a claim.", ""]
         lines += secondary_lines(results, protocol)

@@ -15,7 +15,17 @@ from simulations.engine.grid import load_grid
 from simulations.engine.study import load
 from simulations.studies import _protocol
 from simulations.studies._page import Results
-from simulations.studies._protocol import Contrast, confirmatory, effect, included, judge, load_protocol, seed_values, sentence
+from simulations.studies._protocol import (
+    Contrast,
+    confirmatory,
+    effect,
+    included,
+    judge,
+    load_protocol,
+    protocol_of,
+    seed_values,
+    sentence,
+)
 
 PROTOCOL = """
 study = "s"
@@ -195,14 +205,26 @@ def test_exchangeable_arms_are_told_apart_at_the_stated_rate():
 
 
 @pytest.mark.parametrize("name", ["selection-plateau", "spectral-distortion"])
-def test_the_grid_on_file_is_the_one_the_protocol_registered(name):
+@pytest.mark.parametrize("where", ["", "-cifar10"])
+def test_the_grid_on_file_is_the_one_the_protocol_registered(name, where):
     study = load(name)
-    protocol = load_protocol(Path(_protocol.__file__).with_name("protocols") / f"{name}.toml")
+    protocol = load_protocol(Path(_protocol.__file__).with_name("protocols") / f"{name}{where}.toml")
     assert protocol.study == name
+    path = study.grid_path.with_name(study.grid_path.stem + where.replace("-", "_") + ".toml")
     names = list(study.parameters)
     seeds: dict[str, set[int]] = {}
-    for point in load_grid(study, study.grid_path).points():
+    for point in load_grid(study, path).points():
         cell = dict(zip(names, point, strict=True))
         assert cell["protocol"] == protocol.digest
         seeds.setdefault(cell["network"], set()).add(cell["seed"])
     assert seeds == {network: set(planned) for network, planned in protocol.seeds.items()}
+
+
+def test_results_find_the_protocol_they_name(tmp_path, protocol):
+    first, second = tmp_path / "p.toml", tmp_path / "p-other.toml"
+    second.write_text(PROTOCOL.replace('claim = "c"', 'claim = "d"'))
+    for path in (first, second):
+        assert protocol_of(results(load_protocol(path).digest), first) == load_protocol(path)
+    assert protocol_of(results(_protocol.EXPLORATORY), first) == protocol
+    with pytest.raises(Refused, match="on file are"):
+        protocol_of(results("0" * 16), first)
