@@ -169,5 +169,5 @@ def fold_constants(model: nn.Module, constants: Mapping[str, Mapping[int, float]
             raise Refused(f"{reader}: it has no bias that could take up a constant; give it one, or leave its constant units in")
         with torch.no_grad():
             for unit, value in values.items():
-                layer.bias += layer.weight[:, unit] * value
+                layer.bias.add_(layer.weight[:, unit] * value)
     return folded

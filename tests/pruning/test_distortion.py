@@ -145,6 +145,14 @@ def test_approximate_neighbours_agree_with_exact_ones():
     assert connected_components(found.weights)[0] == 1
     shared = exact.multiply(found.weights).nnz / exact.nnz
     assert shared > 0.95
+    assert (approximate_graph(columns, k=10).weights != found.weights).nnz == 0
+
+
+def test_approximate_pieces_are_joined():
+    rng = np.random.default_rng(0)
+    blocks = [rng.normal(size=(300, 1)) + 0.1 * rng.normal(size=(300, 20)) for _ in range(3)]
+    found = approximate_graph(directions(np.hstack(blocks), "pearson"), k=4, weight="corr")
+    assert found.components == 3 and found.tree_edges == 2 and connected_components(found.weights)[0] == 1
 
 
 def test_without_the_package_approximate_neighbours_say_so(monkeypatch):

@@ -22,6 +22,8 @@ TIES = ("index", "all")
 NEIGHBOURS = 10
 # Of the approximate search: links a node, and candidates kept while it is built and asked.
 LINKS, BREADTH = 16, 200
+# Pairs of columns looked at together.
+PAIRS = 4096
 # Least weight of an edge: a tree edge between opposite neurons must still connect.
 LEAST = 1e-6
 # A neuron is constant where its standard deviation is at most this times max(1, |mean|).
@@ -167,15 +169,22 @@ def approximate_graph(columns: np.ndarray, *, k: int = NEIGHBOURS, weight: str =
     index: Any = faiss.IndexHNSWFlat(len(columns), LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction, index.hnsw.efSearch = BREADTH, max(BREADTH, 4 * k)
     rows32 = np.ascontiguousarray(columns.T, dtype=np.float32)
-    index.add(rows32)
-    _, labels = index.search(rows32, k + 1)
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # nodes that are added side by side link differently each time
+    try:
+        index.add(rows32)
+        _, labels = index.search(rows32, k + 1)
+    finally:
+        faiss.omp_set_num_threads(threads)
     rows, cols = np.repeat(np.arange(n), k + 1), labels.ravel().astype(np.int64)
     other = (rows != cols) & (cols >= 0)
     pairs = np.unique(np.concatenate([rows[other] * n + cols[other], cols[other] * n + rows[other]]))
     p, q = pairs // n, pairs % n
 
     def length_of(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        return np.maximum(2.0 - 2.0 * np.einsum("ij,ij->j", columns[:, one], columns[:, two]), 0.0)
+        parts = [slice(first, first + PAIRS) for first in range(0, len(one), PAIRS)]
+        inner = [np.einsum("ij,ij->j", columns[:, one[part]], columns[:, two[part]]) for part in parts]
+        return np.maximum(2.0 - 2.0 * np.concatenate([*inner, np.empty(0)]), 0.0)
 
     return _joined(p, q, length_of(p, q), _bridges(columns, p, q), length_of, n, weight)
 
