@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from certify.networks.evidence import GRAM_BLOCK, STREAMED, collect
 from certify.networks.hidden import OBSERVED, observe
 from certify.networks.sensitivity import SENSED, sense
-from certify.records import PARTS, Evidence, Target, Usage
+from certify.records import Evidence, Target, Usage
 
 
 def gather(
@@ -24,14 +24,14 @@ def gather(
     gram_block: int = GRAM_BLOCK,
     seed: int = 0,
 ) -> Evidence:
-    """Weights of the prunable targets and `parts` of PARTS of what is known of their inputs, in float64.
+    """Weights of the prunable targets and `parts` of `certify.records.PARTS` of what is known of their inputs, in float64.
 
     batches : called for every pass over the same images. labels : of all of them, in order. seed : of the tokens of states.
     """
     streamed, sensed, observed = (tuple(part for part in parts if part in group) for group in (STREAMED, SENSED, OBSERVED))
     unknown = [part for part in parts if part not in (*streamed, *sensed, *observed)]
     if unknown:
-        raise Usage(f"evidence: {unknown[0]!r} cannot be collected from images; known are {', '.join(PARTS)}")
+        raise Usage(f"evidence: {unknown[0]!r} is none of {', '.join((*STREAMED, *SENSED, *OBSERVED))}")
     found = collect(model, targets, batches(), split=split, parts=streamed, gram_block=gram_block)
     if sensed:
         found = sense(model, found, targets, batches(), parts=sensed)

@@ -308,7 +308,7 @@ def _complexity(results: Results, protocol: Protocol) -> list[str]:
         "D at .1",
         "D at .2",
         "runs at 70 %",
-        "mean |rho|",
+        "mean size of rho",
         "energy above a quarter",
     )
     return [f"On {width} ranks, least to most over the seeds of this table.", "", *table(head, rows)]

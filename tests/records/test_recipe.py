@@ -112,7 +112,7 @@ def test_every_change_is_another_recipe() -> None:
         ({"splits": {"train": -1}}, "splits.train"),
         ({"splits": {"train": 1.5}}, "splits.train = 1.5"),
         ({"splits": {"train": 1e300}}, "splits.train"),
-        ({"data": {"source": "mnist"}}, "digits or folder"),
+        ({"data": {"source": "mnist"}}, "digits, folder or cifar10"),
         ({"data": {"source": "folder"}}, "data.dir is missing"),
         ({"data": {"labels": "some"}}, "given or none"),
         ({"data": {"labels": "none"}, "model": {"checkpoint": "x"}}, "accuracy_drop needs labels"),
