@@ -16,43 +16,12 @@ from certify.pruning.ranking.features import Layer, feature
 from certify.theory.binomial import hoeffding_gap_upper, noise_maximum
 from simulations.digits.networks import KINDS
 from simulations.studies._page import COLOURS, GROUND, INK, Array, Results, standard_error, table
-from simulations.studies._protocol import (
-    Contrast,
-    Protocol,
-    effect,
-    included,
-    judge,
-    judged_table,
-    seed_values,
-    sentence,
-)
+from simulations.studies._protocol import Contrast, Protocol, seed_values
+from simulations.studies._verdicts import POINTS, effect, networks
 
 REAL, NULLS = ("B1", "B2", "B3", "C1", "C2"), ("N1", "N2", "N3")
 LEVELS = {"A1": 0, "B": 1, "C": 2}
 DOSE = tuple(f"F{t}" for t in range(7))
-POINTS = 100.0
-
-
-def networks(results: Results, protocol: Protocol) -> list[str]:
-    """Those in the results: the judged ones first."""
-    found = set(results["network"])
-    return [
-        name for name in (*protocol.primary, *(name for name in protocol.seeds if name not in protocol.primary)) if name in found
-    ]
-
-
-def confirmatory_lines(results: Results, protocol: Protocol) -> list[str]:
-    """What was registered: a verdict and a sentence for each hypothesis, network by network."""
-    lines = [f"> {protocol.claim.strip()}", "", f"Protocol `{protocol.digest}`, frozen before these cells were computed.", ""]
-    for network in (name for name in networks(results, protocol) if name in protocol.primary):
-        rows, out = included(results.where(network=network), protocol)
-        judged = judge(rows, protocol)
-        lines += [f"## {network}: {protocol.verdict(judged)}", ""]
-        lines += [f"Seed {seed} is left out: {why}." for seed, why in sorted(out.items())]
-        lines += judged_table(judged, POINTS)
-        for each in judged:
-            lines += [sentence(each, protocol), ""]
-    return lines
 
 
 def secondary_lines(results: Results, protocol: Protocol) -> list[str]:

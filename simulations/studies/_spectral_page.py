@@ -11,44 +11,12 @@ from statsmodels.stats.multitest import multipletests
 
 from simulations.digits.damage import PLANTED
 from simulations.studies._page import COLOURS, GROUND, INK, Results, standard_error, table
-from simulations.studies._protocol import (
-    Contrast,
-    Protocol,
-    effect,
-    included,
-    judge,
-    judged_table,
-    seed_values,
-    sentence,
-)
+from simulations.studies._protocol import Contrast, Protocol, seed_values
+from simulations.studies._verdicts import POINTS, effect, networks
 
-POINTS = 100.0
 CONTROLS = ("rms", "std", "magnitude", "contribution", "taylor", "random", "reversed", "degree", "local", "permuted", "duplicate")
 FORMS = ("spectral", "spectral:log", "spectral:full")
 RELIABLE = 0.5
-UNITS = {"partial": (1.0, "(Fisher z)")}
-
-
-def confirmatory_lines(results: Results, protocol: Protocol) -> list[str]:
-    """What was registered: a verdict and a sentence for each hypothesis, network by network."""
-    lines = [f"> {protocol.claim.strip()}", "", f"Protocol `{protocol.digest}`, frozen before these cells were computed.", ""]
-    for network in (name for name in _networks(results, protocol) if name in protocol.primary):
-        rows, out = included(results.where(network=network), protocol)
-        judged = judge(rows, protocol)
-        lines += [f"## {network}: {protocol.verdict(judged)}", ""]
-        lines += [f"Seed {seed} is left out: {why}." for seed, why in sorted(out.items())]
-        lines += ["Points of accuracy; P6 in hundredths of Fisher's z.", "", *judged_table(judged, POINTS)]
-        for each in judged:
-            scale, unit = UNITS.get(each.hypothesis.outcome, (POINTS, "points"))
-            lines += [sentence(each, protocol, scale, unit), ""]
-    return lines
-
-
-def _networks(results: Results, protocol: Protocol) -> list[str]:
-    found = set(results["network"])
-    return [
-        name for name in (*protocol.primary, *(name for name in protocol.seeds if name not in protocol.primary)) if name in found
-    ]
 
 
 def secondary_lines(results: Results, protocol: Protocol) -> list[str]:
@@ -83,7 +51,7 @@ def secondary_lines(results: Results, protocol: Protocol) -> list[str]:
 def _against(results: Results, protocol: Protocol) -> list[str]:
     """Spectral against every other arm at every share, false discovery rate within a network."""
     lines: list[str] = []
-    for network in _networks(results, protocol):
+    for network in networks(results, protocol):
         rows = results.where(network=network)
         found = []
         for at in _shares(rows):
@@ -113,7 +81,7 @@ def _shares(rows: Results) -> list[float]:
 
 def _curves(results: Results, protocol: Protocol, column: str) -> list[str]:
     lines: list[str] = []
-    for network in _networks(results, protocol):
+    for network in networks(results, protocol):
         rows = results.where(network=network)
         shares = [at for at in _shares(rows) if np.any(np.isfinite(rows.where(arm="spectral", sparsity=at)[column]))]
         cells = []
@@ -182,7 +150,7 @@ def _planted(results: Results) -> list[str]:
 
 def _settings(results: Results, protocol: Protocol) -> list[str]:
     lines: list[str] = []
-    for network in _networks(results, protocol):
+    for network in networks(results, protocol):
         rows = results.where(network=network, sparsity=0.5)
         cells = []
         for arm in sorted({name for name in rows["arm"] if name.startswith("spectral:")}):
@@ -201,7 +169,7 @@ def _pooled(results: Results, protocol: Protocol) -> list[str]:
     from statsmodels.formula.api import mixedlm
 
     lines: list[str] = []
-    for network in (name for name in _networks(results, protocol) if name in protocol.primary):
+    for network in (name for name in networks(results, protocol) if name in protocol.primary):
         rows = results.where(network=network)
         rows = rows.where(np.isin(rows["arm"], ("spectral", *CONTROLS)) & (rows["sparsity"] > 0))
         if len(set(rows["seed"])) < 3:
@@ -227,7 +195,7 @@ def _pooled(results: Results, protocol: Protocol) -> list[str]:
 
 def draw(figure: Any, results: Results, protocol: Protocol) -> None:
     """Accuracy against share removed with intervals, and how well planted units are found."""
-    shown = [name for name in _networks(results, protocol) if name in protocol.primary] or _networks(results, protocol)[:1]
+    shown = [name for name in networks(results, protocol) if name in protocol.primary] or networks(results, protocol)[:1]
     axes = figure.subplots(2, len(shown), squeeze=False)
     marked = ("spectral", "reversed", "random", "rms", "contribution", "taylor", "local")
     colours = dict(zip(marked, (COLOURS[0], COLOURS[1], GROUND, *COLOURS[2:5], INK), strict=True))

@@ -20,8 +20,9 @@ from certify.pruning.ranking.search import Evaluated, dung_beetle, equal_weights
 from simulations.digits.hidden import Measured, PerLayer, base_scores
 from simulations.engine.study import Scalar, Study
 from simulations.studies._page import Results, command, write
-from simulations.studies._plateau_page import confirmatory_lines, draw, secondary_lines
+from simulations.studies._plateau_page import draw, secondary_lines
 from simulations.studies._protocol import EXPLORATORY, confirmatory, protocol_of
+from simulations.studies._verdicts import confirmatory_lines
 
 FOLDER = Path("reports/studies")
 PROTOCOL = Path(__file__).parent / "protocols" / "selection-plateau.toml"

@@ -35,7 +35,8 @@ from simulations.digits.rounds import calibration, parameter_masks, remove_in_ro
 from simulations.engine.study import Scalar, Study
 from simulations.studies._page import Results, command, write
 from simulations.studies._protocol import EXPLORATORY, confirmatory, protocol_of
-from simulations.studies._spectral_page import confirmatory_lines, draw, secondary_lines
+from simulations.studies._spectral_page import draw, secondary_lines
+from simulations.studies._verdicts import confirmatory_lines
 
 FOLDER = Path("reports/studies")
 PROTOCOL = Path(__file__).parent / "protocols" / "spectral-distortion.toml"
@@ -192,7 +193,8 @@ def page(results: Results, folder: Path) -> list[Path]:
         title = "Spectral structural distortion: exploratory runs"
         return write(STUDY, results, folder / EXPLORATORY, title, lines, lambda f, rows: draw(f, rows, protocol), (12.0, 7.0))
     found = confirmatory(results, protocol)
-    lines = [*confirmatory_lines(found, protocol), *secondary_lines(found, protocol)]
+    about = "Points of accuracy; P6 in hundredths of Fisher's z."
+    lines = [*confirmatory_lines(found, protocol, {"partial": (1.0, "(Fisher z)")}, about), *secondary_lines(found, protocol)]
     title = "Spectral structural distortion: a registered test"
     return write(STUDY, found, folder, title, lines, lambda f, rows: draw(f, rows, protocol), (12.0, 7.0))
 

@@ -15,17 +15,8 @@ from simulations.engine.grid import load_grid
 from simulations.engine.study import load
 from simulations.studies import _protocol
 from simulations.studies._page import Results
-from simulations.studies._protocol import (
-    Contrast,
-    confirmatory,
-    effect,
-    included,
-    judge,
-    load_protocol,
-    protocol_of,
-    seed_values,
-    sentence,
-)
+from simulations.studies._protocol import Contrast, confirmatory, included, load_protocol, protocol_of, seed_values
+from simulations.studies._verdicts import effect, judge, sentence
 
 PROTOCOL = """
 study = "s"
@@ -131,17 +122,21 @@ def test_several_contrasts_pass_together_or_not_at_all(protocol):
     assert judged["E1"].verdict == "supported" and judged["E1"].adjusted == judged["E1"].effect.p  # a family of one
 
 
+def words(judged) -> dict[str, str]:
+    return {each.hypothesis.name: each.verdict for each in judged}
+
+
 def test_verdicts(protocol):
     clear = replace(protocol, best_of={"B": ("B1",)})
     supported = judge(results(protocol.digest), clear)
-    assert supported[0].verdict == "supported" and clear.verdict(supported) == "supported"
+    assert supported[0].verdict == "supported" and clear.verdict(words(supported)) == "supported"
     refuted = judge(results(protocol.digest, gain=-0.1), clear)
-    assert refuted[0].verdict == "refuted" and clear.verdict(refuted) == "refuted"
+    assert refuted[0].verdict == "refuted" and clear.verdict(words(refuted)) == "refuted"
     unclear = judge(results(protocol.digest, gain=0.0), clear)
-    assert unclear[0].verdict == "inconclusive" and clear.verdict(unclear) == "inconclusive"
+    assert unclear[0].verdict == "inconclusive" and clear.verdict(words(unclear)) == "inconclusive"
     for judged in (supported, refuted, unclear):
-        words = sentence(judged[0], clear)
-        assert judged[0].verdict in words and "after Holm" in words and "95 %" in words
+        said = sentence(judged[0], clear)
+        assert judged[0].verdict in said and "after Holm" in said and "95 %" in said
 
 
 def test_holm_multiplies_the_smallest_by_the_size_of_the_family(protocol):
