@@ -137,9 +137,10 @@ def sentence(judged: Judged, protocol: Protocol, scale: float = 100.0, unit: str
     found, hypothesis = judged.effect, judged.hypothesis
     claimed = _claimed(hypothesis, scale)
     least = detectable(found, protocol.alpha / len(protocol.family(hypothesis.family))) * scale
+    mean, low, high = (f"{value * scale:+.{2 if scale == POINTS else 3}f}" for value in (found.mean, found.low, found.high))
     parts = [
-        f"**{hypothesis.name}, {judged.verdict}.** {hypothesis.says} Mean {found.mean * scale:+.2f} {unit}",
-        f"(95 % interval {found.low * scale:+.2f} to {found.high * scale:+.2f}; claimed: {claimed});",
+        f"**{hypothesis.name}, {judged.verdict}.** {hypothesis.says} Mean {mean} {unit}",
+        f"(95 % interval {low} to {high}; claimed: {claimed});",
         f"p {_p(found.p)}, after Holm {_p(judged.adjusted)}, signed ranks {_p(found.wilcoxon)}; d_z {shown(found.d_z)};",
         f"above 0 on {100 * found.above:.0f} % of {found.seeds} seeds.",
     ]

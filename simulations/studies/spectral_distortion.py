@@ -194,7 +194,7 @@ def page(results: Results, folder: Path) -> list[Path]:
         return write(STUDY, results, folder / EXPLORATORY, title, lines, lambda f, rows: draw(f, rows, protocol), (12.0, 7.0))
     found = confirmatory(results, protocol)
     about = "Points of accuracy; P6 in hundredths of Fisher's z."
-    lines = [*confirmatory_lines(found, protocol, {"partial": (1.0, "(Fisher z)")}, about), *secondary_lines(found, protocol)]
+    lines = [*confirmatory_lines(found, protocol, {"partial": (1.0, "Fisher z")}, about), *secondary_lines(found, protocol)]
     title = "Spectral structural distortion: a registered test"
     return write(STUDY, found, folder, title, lines, lambda f, rows: draw(f, rows, protocol), (12.0, 7.0))
 
