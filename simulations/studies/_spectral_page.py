@@ -220,5 +220,5 @@ def draw(figure: Any, results: Results, protocol: Protocol) -> None:
                 bottom.bar(np.arange(len(names)) + 0.27 * (place - 1), heights, 0.25, color=COLOURS[place], label=kind)
         bottom.axhline(0.5, color=INK, linewidth=0.8)
         bottom.set_xticks(np.arange(len(names)), [name[4:] for name in names], rotation=60, ha="right", fontsize=7)
-        bottom.set(ylabel="AUC for planted units", ylim=(0, 1.05))
+        bottom.set(ylabel="AUC for planted units", ylim=(0, 1.25))
         bottom.legend(frameon=False, fontsize=8, ncols=3)
