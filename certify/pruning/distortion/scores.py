@@ -25,8 +25,8 @@ from certify.pruning.distortion.graphs import (
 from certify.pruning.distortion.pencils import edge_scores
 from certify.records import Refused, Usage
 
-# Above so many units neighbours are approximate: the table of all distances would take a gigabyte.
-EXACT_NEIGHBOURS = 10_000
+# Above so many units neighbours are approximate: the table of all distances takes 2 GiB there, and a few copies of it are made.
+EXACT_NEIGHBOURS = 16_384
 
 
 @dataclass(frozen=True)
