@@ -68,6 +68,18 @@ def test_graphs_are_symmetric_connected_and_have_their_neighbours(n, k, weight, 
     assert np.linalg.eigvalsh(laplacian(found.weights).toarray()).min() > -1e-10
 
 
+def test_weights_of_edges():
+    table = distances(directions(states(12, 80), "pearson"), "pearson")
+    unit, corr, gauss = (neighbour_graph(table, k=3, weight=weight).weights.toarray() for weight in ("unit", "corr", "gauss"))
+    edges = unit > 0
+    assert set(np.unique(unit)) == {0.0, 1.0} and np.array_equal(corr > 0, edges) and np.array_equal(gauss > 0, edges)
+    assert np.allclose(corr[edges], np.maximum((1 + np.corrcoef(states(12, 80).T))[edges] / 2, 1e-6))
+    ratio = np.log(gauss[edges]) / table[edges]
+    assert np.allclose(ratio, ratio[0]) and ratio[0] < 0
+    opposite = np.array([[0.0, 4.0], [4.0, 0.0]])
+    assert neighbour_graph(opposite, weight="corr").weights[0, 1] == 1e-6  # it must still connect
+
+
 def test_the_tree_is_the_least_one():
     table = distances(directions(states(40), "pearson"), "pearson")
     edges = spanning_tree(table)

@@ -360,3 +360,13 @@ def test_eight_true_nulls_rarely_give_one_finding():
     found = 8 * p.min(axis=1) <= 0.05  # any is found if and only if the smallest is
     assert [bool(multipletests(row, alpha=0.05, method="holm")[0].any()) for row in p[:40]] == found[:40].tolist()
     assert 0.03 < np.mean(found) < 0.065
+
+
+def test_ties_of_a_pool_are_decided_by_the_base_then_by_position():
+    base = [np.array([1.0, 5.0, 2.0]), np.array([4.0, 3.0])]
+    flat = [np.zeros(3), np.zeros(2)]
+    assert [mask.tolist() for mask in keep(flat, base, 0.6, allocation="global")] == [[False, True, False], [True, False]]
+    assert [mask.tolist() for mask in keep(flat, base, 0.6, allocation="global", ties="index")] == [
+        [True, True, False],
+        [False] * 2,
+    ]
