@@ -16,6 +16,9 @@ from certify.networks.targets import describe
 from certify.networks.vision import import_timm
 from certify.pruning import METHODS, prune
 from certify.pruning.distortion.scores import SCORES
+from certify.pruning.method import Request
+from certify.pruning.neurons import units_of
+from certify.pruning.units import groups_of
 from certify.records import Plan, Refused, Usage
 
 IMAGES = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -75,6 +78,18 @@ def test_units_of_a_transformer_and_its_heads():
     assert (columns.all(axis=1) | ~columns.any(axis=1)).all() and (~columns.any(axis=1)).sum() == 2
     assert mask_of(heads, "blocks.0.mlp.fc2").all()
     assert made(model, 1 / 3, unit="heads", width=4, score="magnitude").removed == heads.removed
+
+
+def test_the_norms_of_a_head_are_those_of_its_values_and_of_what_reads_it():
+    model = vit()
+    evidence = gather(model, describe(model), lambda: [IMAGES], split="b" * 64, parts=("states",))
+    request = Request(tuple(describe(model)), evidence, 0.5)
+    found = units_of(request, groups_of(request, "heads", 4)[0], "magnitude")
+    values = model.blocks[0].attn.qkv.weight[48:].detach().reshape(6, 4, 24)
+    reads = model.blocks[0].attn.proj.weight.detach().reshape(24, 6, 4)
+    assert np.allclose(found.incoming, values.norm(dim=(1, 2)).numpy(), rtol=1e-5)
+    assert np.allclose(found.outgoing, reads.norm(dim=(0, 2)).numpy(), rtol=1e-5)
+    assert found.before.shape == (40 * 17 * 4, 6)
 
 
 def test_reversed_and_pooled():
