@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from certify.pruning.ranking.method import BASES, base_score
 from simulations.digits.measure import images
 from simulations.digits.networks import trained
 
@@ -76,31 +77,21 @@ class Measured:
 
 @lru_cache(maxsize=2)
 def base_scores(kind: str, seed: int, epochs: int = 0) -> Mapping[str, tuple[np.ndarray, ...]]:
-    """Scores of the units of every hidden layer, float64, one base never a function of another.
+    """Scores of the units of every hidden layer by each base of `ranking.method.base_score` but minmax, in float64.
 
-        mean    (mean |W_in[j]| + mean |W_out[:, j]|) / 2        l2   the same with Euclidean norms
-        act     root mean square of the activation over calibration images and tokens
-        wanda   act_j ||W_out[:, j]||
-        taylor  sum over batches |d loss / d mask_j| at mask = 1, calibration images with their labels
-
-    Source: methods/selection-plateau.md 1.2.
+    Activations over calibration images and tokens; taylor sums |d loss / d mask_j| at mask = 1 over batches of them.
     """
     network = trained(kind, seed, epochs)
     batch, labels = images("calibration", kind)
     layers = hidden_layers(network)
     weights = {name: value.detach().double().cpu().numpy() for name, value in network.named_parameters()}
-    pairs = [(weights[f"{writer}.weight"], weights[f"{reader}.weight"]) for writer, reader in layers]
-    out = [np.linalg.norm(reader, axis=0) for _, reader in pairs]
     device = next(network.parameters()).device
     squares, slopes = _passes(network, [reader for _, reader in layers], batch.to(device), torch.from_numpy(labels).to(device))
-    act = [np.sqrt(square) for square in squares]
-    found = {
-        "mean": [(np.abs(w).mean(axis=1) + np.abs(v).mean(axis=0)) / 2.0 for w, v in pairs],
-        "l2": [(np.linalg.norm(w, axis=1) + np.linalg.norm(v, axis=0)) / 2.0 for w, v in pairs],
-        "act": act,
-        "wanda": [a * norm for a, norm in zip(act, out, strict=True)],
-        "taylor": slopes,
-    }
+    found: dict[str, list[np.ndarray]] = {name: [] for name in BASES if name != "minmax"}
+    for (writer, reader), square, slope in zip(layers, squares, slopes, strict=True):
+        for name, scores in found.items():
+            pair = weights[f"{writer}.weight"], weights[f"{reader}.weight"]
+            scores.append(base_score(name, *pair, np.sqrt(square), slope))
     return {name: tuple(values) for name, values in found.items()}
 
 

@@ -77,14 +77,31 @@ def weights_of(features: str) -> dict[str, float]:
 def base_of(request: Request, group: Group, score: str) -> np.ndarray:
     """(units,) base scores of a group's neurons."""
     incoming, outgoing = _incoming(request, group), request.evidence.weights[group.reader.name]
+    if score in ("mean", "l2", "minmax"):
+        return base_score(score, incoming, outgoing)
+    units = units_of(request, group, score)
+    return base_score(score, incoming, outgoing, np.sqrt(np.mean(np.square(units.after), axis=0)), units.taylor)
+
+
+def base_score(
+    score: str, incoming: np.ndarray, outgoing: np.ndarray, rms: np.ndarray | None = None, taylor: np.ndarray | None = None
+) -> np.ndarray:
+    """(units,) scores of one layer by its base.
+
+        mean   (mean |W_in[j]| + mean |W_out[:, j]|) / 2,  l2 the same of Euclidean norms,  minmax the mean scaled to [0, 1]
+        act    RMS of the activation,  wanda  RMS ||W_out[:, j]||,  taylor  as it was collected
+
+    incoming : (units, cols). outgoing : (rows, units). rms, taylor : (units,), of the bases that read them.
+    """
     if score in ("mean", "minmax"):
         mean = (np.abs(incoming).mean(axis=1) + np.abs(outgoing).mean(axis=0)) / 2.0
         return mean if score == "mean" or np.ptp(mean) == 0 else (mean - mean.min()) / np.ptp(mean)
     if score == "l2":
         return (np.linalg.norm(incoming, axis=1) + np.linalg.norm(outgoing, axis=0)) / 2.0
-    units = units_of(request, group, score)
-    rms = np.sqrt(np.mean(np.square(units.after), axis=0))
-    return {"act": rms, "wanda": rms * units.outgoing, "taylor": units.taylor}[score]
+    found = taylor if score == "taylor" else rms
+    if found is None:
+        raise Usage(f"base {score} reads what was not collected")
+    return found * np.linalg.norm(outgoing, axis=0) if score == "wanda" else found
 
 
 def _incoming(request: Request, group: Group) -> np.ndarray:
