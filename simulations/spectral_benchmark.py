@@ -151,6 +151,8 @@ def write(rows: list[dict[str, float]], folder: Path) -> None:
             known = [(row["n"], row[key]) for row in rows if key in row]
             axes.loglog(*zip(*known, strict=True), marker="o", markersize=4, label=label, color=colour)
         axes.set(xlabel="neurons of the layer", ylabel="seconds, one thread")
+        axes.set_xticks([row["n"] for row in rows], [f"{int(row['n']):,}" for row in rows])
+        axes.minorticks_off()
         axes.legend(frameon=False)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
         pyplot.close(figure)

@@ -21,7 +21,8 @@ from certify.theory.graph_spectra import Pencil
 FORMS = ("spade", "log", "full")
 # Two eigenvalues closer than this, relative, are one cluster: a cut between them would depend on the basis.
 GAP = 1e-8
-DENSE = 500
+# Most nodes of the dense road: of the eigenproblem, and of the full form, whose other road is a sketch.
+DENSE, DENSE_FULL = 500, 4000
 RESIDUAL, LONGEST = 1e-13, 1000
 SKETCH = 512
 
@@ -162,17 +163,17 @@ def edge_scores(
         full         e_pq = e^T B^+ A B^+ e, all pairs with g(x) = x, no eigenvector
 
     count  : pairs of spade and log; 0 takes min(10, n / 8), at least 1.
-    sketch : of full above DENSE nodes, random rows in place of all (0: 512). Its relative error is about sqrt(2 / rows) an edge.
+    sketch : random rows in place of all, of full above DENSE_FULL nodes (0: 512); relative error about sqrt(2 / rows) an edge.
     """
     n = inner.shape[0]
     if form not in FORMS:
         raise Usage(f"form = {form!r} is none of {', '.join(FORMS)}")
     edges = inner.tocoo()
     rows, cols, weights = edges.row, edges.col, edges.data
+    if form == "full" and (n <= DENSE_FULL if dense is None else dense) and not sketch:
+        return EdgeScores(rows, cols, _whole(inner, outer, rows, cols), weights, 0)
     if form == "full":
-        exact = (n <= DENSE if dense is None else dense) and not sketch
-        embedding = _whole(inner, outer) if exact else _sketched(inner, outer, sketch or SKETCH)
-        pairs = 0
+        embedding, pairs = _sketched(inner, outer, sketch or SKETCH), 0
     else:
         found = leading(inner, outer, count or default_count(n), form=form, dense=dense)
         gains = found.values if form == "spade" else np.log(found.values) ** 2
@@ -186,11 +187,12 @@ def default_count(n: int) -> int:
     return max(1, min(10, n // 8))
 
 
-def _whole(inner: Sparse, outer: Sparse) -> np.ndarray:
-    """Rows x_p with ||x_p - x_q||^2 = e^T B^+ A B^+ e: B^+ L_in^{1/2}, by a solve with the incidence of the input graph."""
-    n = inner.shape[0]
-    factor = cho_factor(laplacian(outer).toarray() + 1.0 / n, lower=True)
-    return cho_solve(factor, _incidence(inner).T.toarray())
+def _whole(inner: Sparse, outer: Sparse, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """e^T B^+ A B^+ e of each edge, from T = (B + J)^-1 A (B + J)^-1 by two solves; J cancels in differences."""
+    factor = cho_factor(laplacian(outer).toarray() + 1.0 / inner.shape[0], lower=True)
+    table = cho_solve(factor, cho_solve(factor, laplacian(inner).toarray()).T)
+    own = np.diag(table)
+    return np.maximum(own[rows] + own[cols] - table[rows, cols] - table[cols, rows], 0.0)
 
 
 def _sketched(inner: Sparse, outer: Sparse, rows: int) -> np.ndarray:
