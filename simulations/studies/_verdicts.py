@@ -124,7 +124,7 @@ def detectable(found: Effect, level: float) -> float:
 
 
 def seeds_needed(found: Effect, margin: float, level: float) -> float:
-    """Seeds that find a mean of the size seen with probability POWER at `level`; inf where it is on the wrong side."""
+    """Seeds that find a mean as far from the margin as the one seen with probability POWER at `level`; inf where it is on it."""
     distance = abs(found.mean - margin)
     if not found.deviation > 0.0 or distance == 0.0:
         return math.inf
