@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from proofs_check.mutation.edit import Edit
-
-
-def _edit(module: str, text: str, wrong: str, what: str, *tests: str) -> Edit:
-    """An edit of certify/MODULE.py, with the names of its test files below tests."""
-    return Edit(f"certify/{module}.py", text, wrong, what, tuple(f"tests/{name}.py" for name in tests))
-
+from proofs_check.mutation.edit import room_edit as _edit
 
 _MERGING, _STORAGE, _MACS, _AGAIN = "networks/merging", "deploy/two_four", "deploy/macs", "verifier/merging"
 _MERGED, _STORED, _COUNTED, _RERUN = (
