@@ -335,9 +335,7 @@ class Recipe:
     def to_toml(self) -> str:
         """The recipe with every default written out."""
         tables = self._tables()
-        lines = [
-            f"{key} = {_toml(value)}" for key, value in tables.items() if key == "merge" or not isinstance(value, dict | list)
-        ]
+        lines = [f"{key} = {_toml(value)}" for key, value in tables.items() if key != "plan" and not isinstance(value, dict)]
         for key, value in tables.items():
             for table, header in [(value, f"[{key}]")] if isinstance(value, dict) else []:
                 lines += ["", header, *_toml_lines(table)]
