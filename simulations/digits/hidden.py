@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,14 +57,20 @@ class Measured:
 
     def __init__(self, kind: str, seed: int, purpose: str, epochs: int = 0) -> None:
         self.network = trained(kind, seed, epochs)
+        self.layers = hidden_layers(self.network)
         batch, self.labels = images(purpose, kind)
         self.batch = batch.to(next(self.network.parameters()).device)
+
+    @cached_property
+    def dense(self) -> float:
+        """Share of right decisions of the whole network."""
+        return self([np.ones(self.network.get_parameter(f"{reader}.weight").shape[1], dtype=bool) for _, reader in self.layers])
 
     @property
     def incoming(self) -> list[np.ndarray]:
         """(units, cols) float64 a hidden layer: what each unit reads."""
         weights = dict(self.network.named_parameters())
-        return [weights[f"{writer}.weight"].detach().double().cpu().numpy() for writer, _ in hidden_layers(self.network)]
+        return [weights[f"{writer}.weight"].detach().double().cpu().numpy() for writer, _ in self.layers]
 
     def logits(self, kept: PerLayer) -> np.ndarray:
         """(B, classes)."""

@@ -23,7 +23,8 @@ IMAGES, TOKENS, BATCH = 1000, 2048, 100
 def calibration(kind: str) -> tuple[Tensor, np.ndarray]:
     """At most IMAGES images of the train and calibration splits with their labels: what scores may see."""
     parts = [images(purpose, kind) for purpose in ("train", "calibration")]
-    return torch.cat([part[0] for part in parts])[:IMAGES], np.concatenate([part[1] for part in parts])[:IMAGES]
+    first = [(batch[:IMAGES], labels[:IMAGES]) for batch, labels in parts]
+    return torch.cat([batch for batch, _ in first])[:IMAGES], np.concatenate([labels for _, labels in first])[:IMAGES]
 
 
 def units_of(

@@ -26,17 +26,13 @@ def paired(results: Results, column: str, method: str, other: str) -> tuple[floa
 
     p is 1 where all differences are 0, and where there are fewer than two seeds.
     """
-    one, two = (_of_seeds(results.where(method=name), column) for name in (method, other))
+    one, two = (results.where(method=name).by_seed(column) for name in (method, other))
     difference = np.array([one[seed] - two[seed] for seed in sorted(one.keys() & two.keys())])
     if len(difference) < 2 or np.all(difference == difference[0]):
         constant = len(difference) >= 2 and bool(difference[0] != 0)
         return float(difference.mean()) if len(difference) else math.nan, 0.0, 0.0 if constant else 1.0
     found: Any = ttest_rel(difference, np.zeros(len(difference)))
     return float(difference.mean()), standard_error(difference), float(found.pvalue)
-
-
-def _of_seeds(results: Results, column: str) -> dict[int, float]:
-    return dict(zip(results["seed"].tolist(), results[column].tolist(), strict=True))
 
 
 def comparisons(results: Results, column: str, pairs: Iterable[tuple[str, str]]) -> list[tuple[Any, ...]]:

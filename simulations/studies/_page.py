@@ -49,6 +49,10 @@ class Results:
             kept &= self.columns[name] == value
         return Results({name: column[kept] for name, column in self.columns.items()}, self.about)
 
+    def by_seed(self, column: str) -> dict[int, float]:
+        """Seed -> value of a column, of rows with one for each seed."""
+        return dict(zip(self["seed"].tolist(), self[column].tolist(), strict=True))
+
     def groups(self, *names: str) -> Iterator[tuple[tuple[Any, ...], Results]]:
         """The rows that agree on the named columns, in the order of their values."""
         keys = sorted(set(zip(*(self.columns[name].tolist() for name in names), strict=True)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,10 +16,10 @@ from certify.theory.binomial import hoeffding_gap_upper, noise_maximum
 from simulations.digits.networks import KINDS
 from simulations.studies._page import COLOURS, GROUND, INK, Array, Results, standard_error, table
 from simulations.studies._protocol import Contrast, Protocol, seed_values
-from simulations.studies._verdicts import POINTS, effect, networks
+from simulations.studies._verdicts import POINTS, effect, mixed_terms, networks
 
 REAL, NULLS = ("B1", "B2", "B3", "C1", "C2"), ("N1", "N2", "N3")
-LEVELS = {"A1": 0, "B": 1, "C": 2}
+LEVELS = {"B": 1, "C": 2}
 DOSE = tuple(f"F{t}" for t in range(7))
 
 
@@ -46,13 +45,13 @@ def secondary_lines(results: Results, protocol: Protocol) -> list[str]:
         *_thresholds(results, protocol),
         "## Mechanism: features, weights, allocation",
         "",
-        *_factorial(results, protocol),
+        *_factorial(results),
         "## Dose: iterates of the logistic map",
         "",
         *_dose(results, protocol),
         "## Measured complexity of the features",
         "",
-        *_complexity(results, protocol),
+        *_complexity(results),
         "## All arms",
         "",
         *_arms(results),
@@ -93,12 +92,12 @@ def _pools(results: Results) -> list[str]:
 def _optimism(results: Results) -> list[str]:
     rows = []
     for (network, sparsity), part in results.groups("network", "sparsity"):
-        base = _by_seed(part.where(arm="A1"), "validation"), _by_seed(part.where(arm="A1"), "test")
+        base = part.where(arm="A1").by_seed("validation"), part.where(arm="A1").by_seed("test")
         for name in NULLS:
             arm = part.where(arm=name)
             if not len(arm):
                 continue
-            seen, unseen = _by_seed(arm, "validation"), _by_seed(arm, "test")
+            seen, unseen = arm.by_seed("validation"), arm.by_seed("test")
             gains = [[values[seed] - plain[seed] for seed in values] for values, plain in ((seen, base[0]), (unseen, base[1]))]
             gap = np.array([(seen[seed] - base[0][seed]) - (unseen[seed] - base[1][seed]) for seed in seen])
             candidates = round(float(arm["distinct"].mean()))
@@ -125,10 +124,6 @@ def normal_maximum(count: int) -> float:
     """Expected largest of `count` independent standard normals, by the trapezoidal rule on [-9, 9]."""
     x = np.linspace(-9.0, 9.0, 20_001)
     return float(9.0 - np.trapezoid(norm.cdf(x) ** count, x))
-
-
-def _by_seed(rows: Results, column: str) -> dict[int, float]:
-    return dict(zip(rows["seed"].tolist(), rows[column].tolist(), strict=True))
 
 
 def _sparsities(rows: Results) -> list[float]:
@@ -175,11 +170,11 @@ def _pm(values: Array) -> str:
 
 def _thresholds(results: Results, protocol: Protocol) -> list[str]:
     """Lowest level whose best arm is above its null after Holm over the sparsities and levels of a network."""
-    head, rows, levels = [], [], {}
+    head, rows, escapes = [], [], False
     for network in networks(results, protocol):
         part = results.where(network=network)
         grid = _sparsities(part)
-        pairs = [(level, at) for at in grid for level in ("B", "C")]
+        pairs = [(level, at) for at in grid for level in LEVELS]
         found = [
             seed_values(part, Contrast(((1.0, level, at), (-1.0, f"{level}-null", at))), "test", protocol) for level, at in pairs
         ]
@@ -188,9 +183,8 @@ def _thresholds(results: Results, protocol: Protocol) -> list[str]:
         lowest = dict.fromkeys(grid, 0)
         for (level, at), good in zip(pairs, passed, strict=True):
             lowest[at] = lowest[at] or (LEVELS[level] if good else 0)
-        levels[network] = lowest
+        escapes |= any(lowest.values())
         head, rows = [f"{at:g}" for at in grid], [*rows, (network, *(value or "–" for value in lowest.values()))]
-    escapes = any(any(lowest.values()) for lowest in levels.values())
     words = (
         "Where levels escape, the rival readings of their thresholds are absolute sparsity and the retained share of accuracy."
         if escapes
@@ -200,7 +194,7 @@ def _thresholds(results: Results, protocol: Protocol) -> list[str]:
     return ["Holm over sparsities and levels of one network.", "", *table(("network", *head), rows), words, ""]
 
 
-def _factorial(results: Results, protocol: Protocol) -> list[str]:
+def _factorial(results: Results) -> list[str]:
     rows, ps = [], []
     for (network, sparsity), part in results.groups("network", "sparsity"):
         for suffix, words in (
@@ -213,7 +207,6 @@ def _factorial(results: Results, protocol: Protocol) -> list[str]:
             present = set(part["arm"])
             if not (set(real) & present and set(null) & present):
                 continue
-            means = [np.mean([part.where(arm=arm)["test"].mean() for arm in arms if arm in present]) for arms in (real, null)]
             both = [_mean_of(part, [arm for arm in arms if arm in present]) for arms in (real, null)]
             values = np.array([both[0][seed] - both[1][seed] for seed in sorted(both[0].keys() & both[1].keys())])
             if len(values) < 2:
@@ -225,7 +218,7 @@ def _factorial(results: Results, protocol: Protocol) -> list[str]:
                     network,
                     sparsity,
                     words,
-                    *(float(mean) * POINTS for mean in means),
+                    *(float(np.mean(list(arms.values()))) * POINTS for arms in both),
                     found.mean * POINTS,
                     found.low * POINTS,
                     found.high * POINTS,
@@ -249,11 +242,11 @@ def _factorial(results: Results, protocol: Protocol) -> list[str]:
 
 
 def _mean_of(part: Results, arms: Sequence[str]) -> dict[int, float]:
-    columns = [_by_seed(part.where(arm=arm), "test") for arm in arms]
+    columns = [part.where(arm=arm).by_seed("test") for arm in arms]
     return {seed: float(np.mean([column[seed] for column in columns])) for seed in set.intersection(*map(set, columns))}
 
 
-def _complexity(results: Results, protocol: Protocol) -> list[str]:
+def _complexity(results: Results) -> list[str]:
     """Of the features that need no network, by seed: levels are measured, not assigned."""
     width = 192
     seeds = sorted(set(results["seed"].tolist()))
@@ -329,30 +322,19 @@ def _arms(results: Results) -> list[str]:
 
 def _pooled(results: Results, protocol: Protocol) -> list[str]:
     """Random intercept of a seed, arms and sparsities and their interaction, on the arms of the main family."""
-    import pandas
-    from statsmodels.formula.api import mixedlm
-
     lines: list[str] = []
     for network in (name for name in networks(results, protocol) if name in protocol.primary):
         rows = results.where(network=network)
         rows = rows.where(np.isin(rows["arm"], ("A1", *REAL, *NULLS)) & np.isin(rows["sparsity"], (0.7, 0.8)))
         if len(set(rows["seed"])) < 3:
             continue
-        frame = pandas.DataFrame({name: rows[name] for name in ("test", "arm", "sparsity", "seed")})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a variance at its edge is said below
-            fitted: Any = mixedlm("test ~ C(arm) * C(sparsity)", frame, groups=frame["seed"]).fit()
+        terms, converged = mixed_terms(rows, "test ~ C(arm) * C(sparsity)", {})
         cells = [
-            (
-                name.replace("C(arm)[T.", "").replace("C(sparsity)[T.", "S = ").replace("]", ""),
-                value * POINTS,
-                error * POINTS,
-                float(p),
-            )
-            for name, value, error, p in zip(fitted.params.index, fitted.params, fitted.bse, fitted.pvalues, strict=True)
+            (name.replace("C(arm)[T.", "").replace("C(sparsity)[T.", "S = ").replace("]", ""), *numbers)
+            for name, *numbers in terms
             if name.startswith("C(arm)")
         ]
-        lines += [f"**{network}** (points over A1 at 70 %; interaction rows: what 80 % adds; converged: {fitted.converged})", ""]
+        lines += [f"**{network}** (points over A1 at 70 %; interaction rows: what 80 % adds; converged: {converged})", ""]
         lines += table(("term", "points", "standard error", "p"), cells)
     return lines or ["Fewer than three seeds.", ""]
 
@@ -412,9 +394,9 @@ def draw(figure: Any, results: Results, protocol: Protocol) -> None:
         bottom = axes[1, column]
         for arm, colour in zip((*NULLS, "B1", "C1"), (*COLOURS[2:5], COLOURS[0], COLOURS[1]), strict=True):
             part, plain = (rows.where(arm=name, sparsity=0.7) for name in (arm, "A1"))
-            base = _by_seed(plain, "validation"), _by_seed(plain, "test")
-            seen = [(value - base[0][seed]) * POINTS for seed, value in _by_seed(part, "validation").items()]
-            unseen = [(value - base[1][seed]) * POINTS for seed, value in _by_seed(part, "test").items()]
+            base = plain.by_seed("validation"), plain.by_seed("test")
+            seen = [(value - base[0][seed]) * POINTS for seed, value in part.by_seed("validation").items()]
+            unseen = [(value - base[1][seed]) * POINTS for seed, value in part.by_seed("test").items()]
             bottom.scatter(seen, unseen, s=14, color=colour, label=arm)
         high = bottom.get_xlim()[1]
         bottom.plot([0, high], [0, high], color=INK, linewidth=0.8)

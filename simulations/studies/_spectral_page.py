@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from simulations.digits.damage import PLANTED
 from simulations.studies._page import COLOURS, GROUND, INK, Results, standard_error, table
 from simulations.studies._protocol import Contrast, Protocol, seed_values
-from simulations.studies._verdicts import POINTS, effect, networks
+from simulations.studies._verdicts import POINTS, effect, mixed_terms, networks
 
 CONTROLS = ("rms", "std", "magnitude", "contribution", "taylor", "random", "reversed", "degree", "local", "permuted", "duplicate")
 FORMS = ("spectral", "spectral:log", "spectral:full")
@@ -165,31 +164,21 @@ def _settings(results: Results, protocol: Protocol) -> list[str]:
 
 
 def _pooled(results: Results, protocol: Protocol) -> list[str]:
-    import pandas
-    from statsmodels.formula.api import mixedlm
-
     lines: list[str] = []
     for network in (name for name in networks(results, protocol) if name in protocol.primary):
         rows = results.where(network=network)
         rows = rows.where(np.isin(rows["arm"], ("spectral", *CONTROLS)) & (rows["sparsity"] > 0))
         if len(set(rows["seed"])) < 3:
             continue
-        frame = pandas.DataFrame({name: rows[name] for name in ("test", "arm", "sparsity", "seed")})
-        frame["fraction"] = frame["sparsity"] - 0.5
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a variance at its edge is said below
-            model = "test ~ C(arm, Treatment('spectral')) * fraction"
-            fitted: Any = mixedlm(model, frame, groups=frame["seed"]).fit()
+        arms = "C(arm, Treatment('spectral'))"
+        terms, converged = mixed_terms(rows, f"test ~ {arms} * fraction", {"fraction": rows["sparsity"] - 0.5})
         cells = [
-            (name.replace("C(arm, Treatment('spectral'))[T.", "").replace("]", ""), value * POINTS, error * POINTS, float(p))
-            for name, value, error, p in zip(fitted.params.index, fitted.params, fitted.bse, fitted.pvalues, strict=True)
+            (name.replace(f"{arms}[T.", "").replace("]", ""), value, error, p)
+            for name, value, error, p in terms
             if name not in ("Intercept", "Group Var") and math.isfinite(error)
         ]
-        lines += [
-            f"**{network}** (points over spectral at half removed; slopes per unit of share; converged: {fitted.converged})",
-            "",
-        ]
-        lines += table(("term", "points", "standard error", "p"), cells)
+        about = f"**{network}** (points over spectral at half removed; slopes per unit of share; converged: {converged})"
+        lines += [about, "", *table(("term", "points", "standard error", "p"), cells)]
     return lines or ["Fewer than three seeds.", ""]
 
 

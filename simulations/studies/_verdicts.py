@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
 from certify.records import Refused
-from simulations.studies._page import Array, Results, shown, table
-from simulations.studies._protocol import Hypothesis, Protocol, included, seed_values
+from simulations.engine.study import Study
+from simulations.studies._page import Array, Results, shown, table, write
+from simulations.studies._protocol import EXPLORATORY, Hypothesis, Protocol, confirmatory, included, protocol_of, seed_values
 
 POWER = 0.9
 RESAMPLES = 10_000
@@ -218,3 +221,45 @@ def confirmatory_lines(
             scale, unit = (units or {}).get(each.hypothesis.outcome, (POINTS, "points"))
             lines += [sentence(each, protocol, scale, unit), ""]
     return lines
+
+
+def registered_page(
+    study: Study,
+    results: Results,
+    folder: Path,
+    protocol_path: Path,
+    title: str,
+    secondary: Callable[[Results, Protocol], list[str]],
+    draw: Callable[[Any, Results, Protocol], None],
+    **confirmed: Any,
+) -> list[Path]:
+    """Page and picture of a registered study: what its protocol decides first, then `secondary`. Exploratory results get
+    `secondary` alone, in a folder of their own.
+
+    confirmed : further arguments of `confirmatory_lines`.
+    """
+    protocol = protocol_of(results, protocol_path)
+    if set(results["protocol"]) == {EXPLORATORY}:
+        folder, title = folder / EXPLORATORY, f"{title}: exploratory runs"
+        lines = ["Seeds below 100, looked at while the study was built. Nothing here supports a claim.", ""]
+    else:
+        lines, title = confirmatory_lines(confirmatory(results, protocol), protocol, **confirmed), f"{title}: a registered test"
+    lines += secondary(results, protocol)
+    return write(study, results, folder, title, lines, lambda figure, rows: draw(figure, rows, protocol), (12.0, 7.0))
+
+
+def mixed_terms(rows: Results, formula: str, columns: Mapping[str, Array]) -> tuple[list[tuple[str, float, float, float]], bool]:
+    """(term, points, standard error, p) of a linear model with a random intercept of a seed, and whether its fit converged."""
+    import pandas
+    from statsmodels.formula.api import mixedlm
+
+    frame = pandas.DataFrame({name: rows[name] for name in ("test", "arm", "sparsity", "seed")} | dict(columns))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a variance at its edge is said by the second value
+        fitted: Any = mixedlm(formula, frame, groups=frame["seed"]).fit()
+    names = fitted.params.index
+    terms = [
+        (str(name), value * POINTS, error * POINTS, float(p))
+        for name, value, error, p in zip(names, fitted.params, fitted.bse, fitted.pvalues, strict=True)
+    ]
+    return terms, bool(fitted.converged)

@@ -19,15 +19,13 @@ from certify.pruning.ranking.masks import keep
 from certify.pruning.ranking.search import Evaluated, dung_beetle, equal_weights, random_search
 from simulations.digits.hidden import Measured, PerLayer, base_scores
 from simulations.engine.study import Scalar, Study
-from simulations.studies._page import Results, command, write
+from simulations.studies._page import Results, command
 from simulations.studies._plateau_page import draw, secondary_lines
-from simulations.studies._protocol import EXPLORATORY, confirmatory, protocol_of
-from simulations.studies._verdicts import confirmatory_lines
+from simulations.studies._verdicts import registered_page
 
 FOLDER = Path("reports/studies")
 PROTOCOL = Path(__file__).parent / "protocols" / "selection-plateau.toml"
 BASE = "mean"
-CANDIDATES = 100
 # Classes fused as a whole.
 CLASSES = {"A": ("A1", "A2", "A3"), "all-B": ("B1", "B2", "B3"), "all-C": ("C1", "C2"), "all-N": ("N1", "N2", "N3")}
 # What follows a colon in an arm: how weights are found, or how kept channels are shared out.
@@ -60,13 +58,12 @@ def run(parameters: Mapping[str, Scalar], generator: np.random.Generator) -> dic
         kept = _of_base(arm, bases, sparsity, generator)
     own, reference = test.logits(kept), test.logits(plateau)
     right, before = (np.argmax(logits, axis=1) == test.labels for logits in (own, reference))
-    full = [np.ones(len(mask), dtype=bool) for mask in kept]
     ranks = [Layer(base).rank for base in bases[BASE]]
     return {
         "validation": searched(kept),
         "test": float(np.mean(right)),
-        "dense_validation": searched(full),
-        "dense_test": test(full),
+        "dense_validation": searched.dense,
+        "dense_test": test.dense,
         "requested": found.requested,
         "distinct": found.distinct,
         "runs": float(np.mean([runs_of(mask[np.argsort(rank)]) for mask, rank in zip(kept, ranks, strict=True)])),
@@ -145,21 +142,7 @@ STUDY = Study(
 
 def page(results: Results, folder: Path) -> list[Path]:
     """Write selection-plateau.md and .svg of confirmatory results; exploratory ones go into a page of their own."""
-    protocol = protocol_of(results, PROTOCOL)
-    if set(results["protocol"]) == {EXPLORATORY}:
-        lines = [
-            "Seeds below 100, looked at while the study was built. Nothing here supports a claim.",
-            "",
-            *secondary_lines(results, protocol),
-        ]
-        title = "The selection plateau: exploratory runs"
-        return write(
-            STUDY, results, folder / EXPLORATORY, title, lines, lambda figure, rows: draw(figure, rows, protocol), (12.0, 7.0)
-        )
-    found = confirmatory(results, protocol)
-    lines = [*confirmatory_lines(found, protocol), *secondary_lines(found, protocol)]
-    title = "The selection plateau: a registered test"
-    return write(STUDY, found, folder, title, lines, lambda figure, rows: draw(figure, rows, protocol), (12.0, 7.0))
+    return registered_page(STUDY, results, folder, PROTOCOL, "The selection plateau", secondary_lines, draw)
 
 
 if __name__ == "__main__":

@@ -33,10 +33,9 @@ from simulations.digits.measure import images
 from simulations.digits.networks import samples, splits, trained
 from simulations.digits.rounds import calibration, parameter_masks, remove_in_rounds, units_of
 from simulations.engine.study import Scalar, Study
-from simulations.studies._page import Results, command, write
-from simulations.studies._protocol import EXPLORATORY, confirmatory, protocol_of
+from simulations.studies._page import Results, command
 from simulations.studies._spectral_page import draw, secondary_lines
-from simulations.studies._verdicts import confirmatory_lines
+from simulations.studies._verdicts import registered_page
 
 FOLDER = Path("reports/studies")
 PROTOCOL = Path(__file__).parent / "protocols" / "spectral-distortion.toml"
@@ -81,7 +80,7 @@ def run(parameters: Mapping[str, Scalar], generator: np.random.Generator) -> dic
     network, test = trained(kind, seed, epochs), Measured(kind, seed, "certification", epochs)
     full = [np.ones(network.get_parameter(f"{reader}.weight").shape[1], dtype=bool) for _, reader in hidden_layers(network)]
     found = dict.fromkeys((*MEASURED, *(f"auc_{name}" for name in SEEN)), math.nan)
-    found["dense_test"], found["dense_validation"] = test(full), Measured(kind, seed, "tuning", epochs)(full)
+    found["dense_test"], found["dense_validation"] = test.dense, Measured(kind, seed, "tuning", epochs).dense
     if arm == "damage":
         return found | _damage(network, kind, full, seed)
     if arm.startswith("planted-"):
@@ -186,17 +185,9 @@ STUDY = Study(
 
 def page(results: Results, folder: Path) -> list[Path]:
     """Write spectral-distortion.md and .svg of confirmatory results; exploratory ones go into a page of their own."""
-    protocol = protocol_of(results, PROTOCOL)
-    if set(results["protocol"]) == {EXPLORATORY}:
-        lines = ["Seeds below 100, looked at while the study was built. Nothing here supports a claim.", ""]
-        lines += secondary_lines(results, protocol)
-        title = "Spectral structural distortion: exploratory runs"
-        return write(STUDY, results, folder / EXPLORATORY, title, lines, lambda f, rows: draw(f, rows, protocol), (12.0, 7.0))
-    found = confirmatory(results, protocol)
-    about = "Points of accuracy; P6 in hundredths of Fisher's z."
-    lines = [*confirmatory_lines(found, protocol, {"partial": (1.0, "Fisher z")}, about), *secondary_lines(found, protocol)]
-    title = "Spectral structural distortion: a registered test"
-    return write(STUDY, found, folder, title, lines, lambda f, rows: draw(f, rows, protocol), (12.0, 7.0))
+    title, about = "Spectral structural distortion", "Points of accuracy; P6 in hundredths of Fisher's z."
+    units = {"partial": (1.0, "Fisher z")}
+    return registered_page(STUDY, results, folder, PROTOCOL, title, secondary_lines, draw, units=units, about=about)
 
 
 if __name__ == "__main__":
