@@ -116,6 +116,10 @@ def test_gains_and_shifts_of_a_neuron_change_nothing(seed):
     assert np.allclose(one, other, atol=1e-9)
 
 
+def test_pearson_distances_are_those_of_the_theory():
+    assert np.allclose(distances(directions(states(20), "pearson"), "pearson"), theory.correlation_distances(states(20)))
+
+
 def test_similarities_differ_where_they_should():
     table = states(8)
     flipped = table * np.where(np.arange(8) % 2, -1.0, 1.0)
